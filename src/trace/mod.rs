@@ -1,0 +1,10 @@
+//! What one run of a model produced: plain data, with no tensors, no web and no async in it.
+//!
+//! The same types come from every engine and from the reference values of the tests, so any two runs can be
+//! compared, and any can be drawn.
+
+mod hook;
+mod run;
+
+pub use hook::{Hook, UnknownHook};
+pub use run::{Activation, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};
