@@ -1,0 +1,127 @@
+//! BERT's weights by the paper's parts, and the keys under which checkpoints keep them (Devlin et al. 2018).
+
+use super::tensors::Reader;
+use super::{BertConfig, CheckpointError, Linear, Matrix, Norm, TensorFile};
+
+/// All weights of a BERT.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BertWeights {
+    /// Token embeddings, `[vocab_size, hidden_size]`.
+    pub word: Matrix,
+    /// Position embeddings, `[max_position_embeddings, hidden_size]`.
+    pub position: Matrix,
+    /// Segment embeddings, `[type_vocab_size, hidden_size]`.
+    pub token_type: Matrix,
+    /// The layer norm over the sum of the three.
+    pub embed_norm: Norm,
+    /// The blocks, first to last.
+    pub layers: Vec<BertLayer>,
+    /// The masked-language-model head, where the checkpoint has it.
+    pub mlm: Option<MlmHead>,
+    /// The map of [CLS]'s final hidden state that the next-sentence head reads, `[hidden, hidden]`.
+    pub pooler: Option<Linear>,
+    /// The next-sentence head, `[hidden, 2]`: is next, then is not.
+    pub nsp: Option<Linear>,
+}
+
+/// One post-norm block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BertLayer {
+    /// `[hidden, hidden]`, heads side by side.
+    pub query: Linear,
+    /// `[hidden, hidden]`, heads side by side.
+    pub key: Linear,
+    /// `[hidden, hidden]`, heads side by side.
+    pub value: Linear,
+    /// Attention's output projection, `[hidden, hidden]`.
+    pub attn_output: Linear,
+    /// The layer norm after attention was added.
+    pub attn_norm: Norm,
+    /// The MLP's first map, `[hidden, intermediate]`.
+    pub intermediate: Linear,
+    /// The MLP's second map, `[intermediate, hidden]`.
+    pub output: Linear,
+    /// The layer norm after the MLP was added.
+    pub output_norm: Norm,
+}
+
+/// The head that fills blanks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MlmHead {
+    /// `[hidden, hidden]`; the activation function follows.
+    pub transform: Linear,
+    /// The layer norm after it.
+    pub norm: Norm,
+    /// `[vocab_size, hidden_size]`; none where it is tied to [`BertWeights::word`].
+    pub decoder: Option<Matrix>,
+    /// `[vocab_size]`.
+    pub decoder_bias: Vec<f32>,
+}
+
+impl BertWeights {
+    /// Reads the weights that `config` asks for, and counts them.
+    ///
+    /// Keys may begin with `bert.` or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
+    /// that the file has nothing of is left out, unless the architecture's name promises it.
+    ///
+    /// # Errors
+    /// A tensor is missing, has another shape, an unread storage type, or values that are no numbers.
+    pub fn read(config: &BertConfig, file: &TensorFile) -> Result<(BertWeights, usize), CheckpointError> {
+        let BertConfig { vocab_size, hidden_size: hidden, intermediate_size, .. } = *config;
+        let prefix = if file.has_prefix("bert.") { "bert." } else { "" };
+        let reader = Reader::new(file);
+        let key = |name: &str| format!("{prefix}{name}");
+
+        let layer = |index: usize| {
+            let key = |name: &str| format!("{prefix}encoder.layer.{index}.{name}");
+            Ok(BertLayer {
+                query: reader.linear(&key("attention.self.query"), hidden, hidden)?,
+                key: reader.linear(&key("attention.self.key"), hidden, hidden)?,
+                value: reader.linear(&key("attention.self.value"), hidden, hidden)?,
+                attn_output: reader.linear(&key("attention.output.dense"), hidden, hidden)?,
+                attn_norm: reader.norm(&key("attention.output.LayerNorm"), hidden)?,
+                intermediate: reader.linear(&key("intermediate.dense"), hidden, intermediate_size)?,
+                output: reader.linear(&key("output.dense"), intermediate_size, hidden)?,
+                output_norm: reader.norm(&key("output.LayerNorm"), hidden)?,
+            })
+        };
+        let mlm = || {
+            const HEAD: &str = "cls.predictions";
+            const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
+            Ok(MlmHead {
+                transform: reader.linear(&format!("{HEAD}.transform.dense"), hidden, hidden)?,
+                norm: reader.norm(&format!("{HEAD}.transform.LayerNorm"), hidden)?,
+                decoder: reader.untied(
+                    config.tie_word_embeddings,
+                    "cls.predictions.decoder.weight",
+                    &key("embeddings.word_embeddings.weight"),
+                    [vocab_size, hidden],
+                )?,
+                decoder_bias: reader.vector(&BIASES, vocab_size)?,
+            })
+        };
+
+        let has_mlm = config.promises_mlm || file.has_prefix("cls.predictions.");
+        let has_nsp = config.promises_nsp || file.has_prefix("cls.seq_relationship.");
+        let has_pooler = has_nsp || file.has_prefix(&key("pooler."));
+        let weights = BertWeights {
+            word: reader.matrix(&key("embeddings.word_embeddings.weight"), vocab_size, hidden)?,
+            position: reader.matrix(
+                &key("embeddings.position_embeddings.weight"),
+                config.max_position_embeddings,
+                hidden,
+            )?,
+            token_type: reader.matrix(
+                &key("embeddings.token_type_embeddings.weight"),
+                config.type_vocab_size,
+                hidden,
+            )?,
+            embed_norm: reader.norm(&key("embeddings.LayerNorm"), hidden)?,
+            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+            mlm: has_mlm.then(mlm).transpose()?,
+            pooler: has_pooler.then(|| reader.linear(&key("pooler.dense"), hidden, hidden)).transpose()?,
+            nsp: has_nsp.then(|| reader.linear("cls.seq_relationship", hidden, 2)).transpose()?,
+        };
+        Ok((weights, reader.count()))
+    }
+}

@@ -1,0 +1,79 @@
+//! GPT-2's weights by their names in the published code, and the keys under which checkpoints keep them
+//! (Radford et al. 2019).
+
+use super::tensors::Reader;
+use super::{CheckpointError, Gpt2Config, Linear, Matrix, Norm, TensorFile};
+
+/// All weights of a GPT-2.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gpt2Weights {
+    /// Token embeddings, `[vocab_size, n_embd]`.
+    pub wte: Matrix,
+    /// Position embeddings, `[n_positions, n_embd]`.
+    pub wpe: Matrix,
+    /// The blocks, first to last.
+    pub layers: Vec<Gpt2Layer>,
+    /// The layer norm after the last block.
+    pub ln_f: Norm,
+    /// `[vocab_size, n_embd]`; none where it is tied to [`Gpt2Weights::wte`].
+    pub lm_head: Option<Matrix>,
+}
+
+/// One pre-norm block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gpt2Layer {
+    /// The layer norm before attention.
+    pub ln_1: Norm,
+    /// Queries, keys and values side by side, `[n_embd, 3 · n_embd]`; within each, heads side by side.
+    pub c_attn: Linear,
+    /// Attention's output projection, `[n_embd, n_embd]`.
+    pub c_proj: Linear,
+    /// The layer norm before the MLP.
+    pub ln_2: Norm,
+    /// The MLP's first map, `[n_embd, n_inner]`.
+    pub c_fc: Linear,
+    /// The MLP's second map, `[n_inner, n_embd]`.
+    pub mlp_proj: Linear,
+}
+
+impl Gpt2Weights {
+    /// Reads the weights that `config` asks for, and counts them.
+    ///
+    /// Keys may begin with `transformer.` or not. The causal mask that older files keep (`attn.bias`,
+    /// `attn.masked_bias`) is no weight and is left alone.
+    ///
+    /// # Errors
+    /// A tensor is missing, has another shape, an unread storage type, or values that are no numbers.
+    pub fn read(config: &Gpt2Config, file: &TensorFile) -> Result<(Gpt2Weights, usize), CheckpointError> {
+        let Gpt2Config { vocab_size, n_embd, n_inner, .. } = *config;
+        let prefix = if file.has_prefix("transformer.") { "transformer." } else { "" };
+        let reader = Reader::new(file);
+        let key = |name: &str| format!("{prefix}{name}");
+
+        let layer = |index: usize| {
+            let key = |name: &str| format!("{prefix}h.{index}.{name}");
+            Ok(Gpt2Layer {
+                ln_1: reader.norm(&key("ln_1"), n_embd)?,
+                c_attn: reader.conv1d(&key("attn.c_attn"), n_embd, 3 * n_embd)?,
+                c_proj: reader.conv1d(&key("attn.c_proj"), n_embd, n_embd)?,
+                ln_2: reader.norm(&key("ln_2"), n_embd)?,
+                c_fc: reader.conv1d(&key("mlp.c_fc"), n_embd, n_inner)?,
+                mlp_proj: reader.conv1d(&key("mlp.c_proj"), n_inner, n_embd)?,
+            })
+        };
+
+        let weights = Gpt2Weights {
+            wte: reader.matrix(&key("wte.weight"), vocab_size, n_embd)?,
+            wpe: reader.matrix(&key("wpe.weight"), config.n_positions, n_embd)?,
+            layers: (0..config.n_layer).map(layer).collect::<Result<_, _>>()?,
+            ln_f: reader.norm(&key("ln_f"), n_embd)?,
+            lm_head: reader.untied(
+                config.tie_word_embeddings,
+                "lm_head.weight",
+                &key("wte.weight"),
+                [vocab_size, n_embd],
+            )?,
+        };
+        Ok((weights, reader.count()))
+    }
+}

@@ -1,0 +1,87 @@
+//! Bytes to typed weights: `config.json` and `model.safetensors` of a Hugging Face folder, for BERT and GPT-2.
+//!
+//! [`load`] is the way in. Every shape comes from `config.json`; nothing is allocated before the file was seen to
+//! hold it; every failure is a [`CheckpointError`] that names the file and the key. There is no I/O here (that is
+//! [`crate::hub`]'s) and no tensor library: the weights are plain numbers, so that every engine can take them.
+
+mod bert;
+mod config;
+mod error;
+mod gpt2;
+mod tensors;
+mod weights;
+
+pub use bert::{BertLayer, BertWeights, MlmHead};
+pub use config::{Activation, BertConfig, Config, Gpt2Config};
+pub use error::CheckpointError;
+pub use gpt2::{Gpt2Layer, Gpt2Weights};
+pub use tensors::TensorFile;
+pub use weights::{Linear, Matrix, Norm};
+
+use crate::trace::Family;
+
+/// The file of a checkpoint that holds its sizes.
+pub const CONFIG_FILE: &str = "config.json";
+/// The file of a checkpoint that holds its vocabulary.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+/// The file of a checkpoint that holds its weights.
+pub const WEIGHTS_FILE: &str = "model.safetensors";
+
+/// A checkpoint as it was read: a network of one of the two architectures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Its sizes and its weights.
+    pub network: Network,
+    /// Number of weights; a matrix that is tied to another counts once.
+    pub parameters: usize,
+}
+
+/// The sizes and the weights of a network.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it for each loaded model")]
+pub enum Network {
+    /// An encoder (Devlin et al. 2018).
+    Bert {
+        /// Its sizes.
+        config: BertConfig,
+        /// Its weights.
+        weights: BertWeights,
+    },
+    /// A decoder (Radford et al. 2019).
+    Gpt2 {
+        /// Its sizes.
+        config: Gpt2Config,
+        /// Its weights.
+        weights: Gpt2Weights,
+    },
+}
+
+impl Checkpoint {
+    /// The architecture.
+    pub fn family(&self) -> Family {
+        match self.network {
+            Network::Bert { .. } => Family::Bert,
+            Network::Gpt2 { .. } => Family::Gpt2,
+        }
+    }
+}
+
+/// Reads a checkpoint from the bytes of `config.json` and `model.safetensors`.
+///
+/// # Errors
+/// Whatever is wrong with either file: see [`CheckpointError`].
+pub fn load(config: &[u8], weights: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
+    let config = Config::parse(config)?;
+    let file = TensorFile::parse(weights)?;
+    let (network, parameters) = match config {
+        Config::Bert(config) => {
+            let (weights, parameters) = BertWeights::read(&config, &file)?;
+            (Network::Bert { config, weights }, parameters)
+        }
+        Config::Gpt2(config) => {
+            let (weights, parameters) = Gpt2Weights::read(&config, &file)?;
+            (Network::Gpt2 { config, weights }, parameters)
+        }
+    };
+    Ok(Checkpoint { network, parameters })
+}
