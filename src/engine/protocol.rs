@@ -1,0 +1,249 @@
+//! The messages between the page and the engine's worker: plain serde types.
+//!
+//! A message is JSON text; the values of activations travel beside it as one `Float32Array`, each activation's
+//! values after the last one's, in the order in which the message lists them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::trace::{Activation, Candidate, Family, Hook, ModelCard, Run, Token};
+
+/// A numbered question of the page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Echoed in the [`Reply`].
+    pub id: u32,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What the page may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Ask {
+    /// Load a checkpoint; it then answers for its family.
+    Load {
+        /// `bert`, `gpt` or `url:<base>/`.
+        source: String,
+        /// Insist on an engine; otherwise WebGPU where it is there and right, else the CPU.
+        engine: Option<EngineKind>,
+    },
+    /// Run the loaded model of a family once.
+    Run {
+        /// Which of the loaded models.
+        family: Family,
+        /// On what, and what to record.
+        run: RunRequest,
+    },
+    /// Continue a text with the loaded GPT.
+    Generate {
+        /// From what, how far and how.
+        generate: GenerateRequest,
+    },
+}
+
+/// One run of a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RunRequest {
+    /// The sentence. `[MASK]` in it is the mask token.
+    pub text: String,
+    /// A second sentence, for BERT.
+    pub text_b: Option<String>,
+    /// Token ids that follow the text, for GPT: the pieces drawn so far. They are appended, never tokenized again.
+    pub drawn: Vec<u32>,
+    /// Names of activations to record.
+    pub want: Vec<Hook>,
+    /// How many candidates to list for each prediction; 0 means 8.
+    pub top_k: usize,
+    /// Read at most this many tokens, special tokens included; the model's own limit if none.
+    pub max_tokens: Option<usize>,
+    /// Reuse keys and values of an earlier run that began with the same tokens (GPT). Activations then cover
+    /// only the positions that were computed: their query and position axes are shorter.
+    pub cached: bool,
+}
+
+/// How a token is chosen from the probabilities (temperature, then top-k, then top-p, then rescaling).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Sampling {
+    /// Divides the logits; 0 takes the most probable token.
+    pub temperature: f32,
+    /// Keep only this many candidates; 0 keeps all.
+    pub top_k: usize,
+    /// Keep the fewest candidates that reach this probability together; 1 keeps all.
+    pub top_p: f32,
+    /// The same seed draws the same tokens.
+    pub seed: u32,
+}
+
+impl Default for Sampling {
+    fn default() -> Sampling {
+        Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, seed: 0 }
+    }
+}
+
+/// A text to continue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GenerateRequest {
+    /// The prompt.
+    pub text: String,
+    /// How many tokens to draw at most; generation ends sooner at the end-of-text token or when the model is full.
+    pub max_new_tokens: usize,
+    /// How to draw them.
+    #[serde(flatten)]
+    pub sampling: Sampling,
+    /// Names of activations to record at every step.
+    pub want: Vec<Hook>,
+}
+
+/// The engine's answer to the request with the same number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The request's number.
+    pub id: u32,
+    /// What came of it.
+    pub outcome: Result<Answer, Problem>,
+}
+
+/// What the engine may answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Answer {
+    /// The model is loaded and checked.
+    Loaded {
+        /// Its sizes.
+        model: ModelCard,
+    },
+    /// The run is done.
+    Ran {
+        /// What it produced.
+        run: Box<Run>,
+    },
+    /// The text was continued.
+    Generated {
+        /// One entry a token.
+        steps: Vec<Step>,
+    },
+}
+
+/// One drawn token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The token that was drawn.
+    pub token: Token,
+    /// What the model considered, before temperature and cuts, most probable first.
+    pub top: Vec<Candidate>,
+    /// Wall time of this step, in ms.
+    pub ms: f64,
+    /// What was asked for; its position axes have length 1 after the first step.
+    pub activations: Vec<Activation>,
+}
+
+/// What the worker says without being asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum News {
+    /// The worker runs and takes requests.
+    Ready,
+    /// A download goes on.
+    Progress {
+        /// What is being loaded.
+        source: String,
+        /// The file that is arriving.
+        file: String,
+        /// Bytes that have arrived, of all files together.
+        loaded: u64,
+        /// Bytes expected in all, where the server says so.
+        total: Option<u64>,
+    },
+    /// The worker cannot go on; the page starts another.
+    Stopped {
+        /// Why.
+        problem: Problem,
+    },
+    /// Something about a model's engine changed.
+    Status {
+        /// All that is known now.
+        status: EngineStatus,
+    },
+}
+
+/// What the worker sends: an answer, or news.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FromEngine {
+    /// To a request.
+    Reply(Reply),
+    /// Unasked.
+    News(News),
+}
+
+/// Where a model computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// The reader's GPU, through WebGPU.
+    WebGpu,
+    /// The processor.
+    Cpu,
+}
+
+/// Where a loaded model computes, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineStatus {
+    /// The model.
+    pub model: ModelCard,
+    /// Where it computes now.
+    pub engine: EngineKind,
+    /// Whether the choice is final; before that the CPU answers while the GPU is prepared and checked.
+    pub settled: bool,
+    /// The adapter as the browser names it; empty if it names nothing.
+    pub adapter: Option<String>,
+    /// Whether that adapter is software.
+    pub software: bool,
+    /// Why WebGPU does not compute, where it does not.
+    pub reason: Option<Problem>,
+    /// The comparison with stored reference values.
+    pub self_check: Option<SelfCheck>,
+}
+
+/// A fixed input was run and compared with stored reference values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelfCheck {
+    /// The largest absolute difference over all compared logits.
+    pub max_abs_diff: f32,
+    /// Whether it is small enough to trust the numbers.
+    pub ok: bool,
+}
+
+/// A failure as data: the page turns it into a sentence of the reader's language (`assets/i18n`, key
+/// `problem-{code}`), the API into a rejection with the same code.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{code}: {detail}")]
+pub struct Problem {
+    /// Which failure: lower-case words with hyphens.
+    pub code: String,
+    /// The same in English, for the API and the console.
+    pub detail: String,
+    /// What the sentence fills in: file names, keys, numbers.
+    #[serde(default)]
+    pub args: BTreeMap<String, String>,
+}
+
+impl Problem {
+    /// A problem without anything to fill in.
+    pub fn new(code: &str, detail: impl Into<String>) -> Problem {
+        Problem { code: code.to_owned(), detail: detail.into(), args: BTreeMap::new() }
+    }
+
+    /// The same with `name` filled in as `value`.
+    pub fn with(mut self, name: &str, value: impl ToString) -> Problem {
+        self.args.insert(name.to_owned(), value.to_string());
+        self
+    }
+}

@@ -1,0 +1,161 @@
+//! BERT: Devlin et al. 2018, "Pre-training of Deep Bidirectional Transformers for Language Understanding".
+//!
+//! Post-norm blocks: each sublayer's output is added to its input and then normalised.
+
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::activation::tanh;
+use burn::tensor::{Device, Tensor};
+
+use super::Recorder;
+use super::parts::{Visible, activate, attend, linear, lookup, matrix, norm, split_heads, vector};
+use crate::checkpoint::{Activation, BertConfig, BertLayer, BertWeights};
+use crate::trace::Hook;
+
+/// The network with its heads; a head that the checkpoint lacks is none.
+pub struct Bert {
+    word: Tensor<2>,
+    position: Tensor<2>,
+    token_type: Tensor<2>,
+    embed_norm: LayerNorm,
+    layers: Vec<Layer>,
+    pooler: Option<Linear>,
+    next_sentence: Option<Linear>,
+    mlm: Option<MlmHead>,
+}
+
+struct Layer {
+    index: usize,
+    heads: usize,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    attn_output: Linear,
+    attn_norm: LayerNorm,
+    intermediate: Linear,
+    activation: Activation,
+    output: Linear,
+    output_norm: LayerNorm,
+}
+
+/// The masked-language-model head: a transform, then the word table as decoder.
+struct MlmHead {
+    transform: Linear,
+    activation: Activation,
+    norm: LayerNorm,
+    /// The word table again, `[vocabulary, hidden]`, unless the checkpoint unties it.
+    decoder: Tensor<2>,
+    bias: Tensor<1>,
+}
+
+/// What a forward pass returns beside what it recorded.
+pub struct Output {
+    /// `[rows, vocabulary]`, one row for each position that was asked for; none without an MLM head.
+    pub logits: Option<Tensor<2>>,
+    /// `[2]`: is next, is not next; none without a next-sentence head.
+    pub next_sentence: Option<Tensor<1>>,
+}
+
+impl Bert {
+    /// Puts a checkpoint's weights on a device.
+    pub fn new(config: &BertConfig, weights: BertWeights, device: &Device) -> Bert {
+        let word = matrix(weights.word, device);
+        let eps = config.layer_norm_eps;
+        let layers = weights.layers.into_iter().enumerate();
+        Bert {
+            position: matrix(weights.position, device),
+            token_type: matrix(weights.token_type, device),
+            embed_norm: norm(weights.embed_norm, eps, device),
+            layers: layers.map(|(index, layer)| Layer::new(index, config, layer, device)).collect(),
+            pooler: weights.pooler.map(|pooler| linear(pooler, device)),
+            next_sentence: weights.nsp.map(|nsp| linear(nsp, device)),
+            mlm: weights.mlm.map(|head| MlmHead {
+                transform: linear(head.transform, device),
+                activation: config.hidden_act,
+                norm: norm(head.norm, eps, device),
+                decoder: head.decoder.map_or_else(|| word.clone(), |decoder| matrix(decoder, device)),
+                bias: vector(head.decoder_bias, device),
+            }),
+            word,
+        }
+    }
+
+    /// Runs the network on one input.
+    ///
+    /// `ids` and `segments` are equally long; `predict` lists the positions whose logits are wanted.
+    pub fn forward(&self, ids: &[u32], segments: &[u32], predict: &[u32], rec: &mut Recorder) -> Output {
+        let positions: Vec<u32> = (0..ids.len() as u32).collect();
+        let token = rec.record(Hook::Embed, lookup(&self.word, ids)); // [position, hidden]
+        let position = rec.record(Hook::PosEmbed, lookup(&self.position, &positions));
+        let segment = rec.record(Hook::TokenTypeEmbed, lookup(&self.token_type, segments));
+        let sum = rec.record(Hook::EmbedSum, token + segment + position);
+
+        let visible = Visible::everything(ids.len());
+        let mut x = self.embed_norm.forward(sum);
+        for layer in &self.layers {
+            x = layer.forward(x, &visible, rec);
+        }
+        let x = rec.record(Hook::FinalHidden, x);
+
+        let logits = self.mlm.as_ref().map(|head| {
+            if rec.wants(Hook::Logits) {
+                let all = rec.record(Hook::Logits, head.forward(x.clone()));
+                lookup(&all, predict)
+            } else {
+                head.forward(lookup(&x, predict))
+            }
+        });
+        let next_sentence = self.pooler.as_ref().and_then(|pooler| {
+            let cls = x.clone().narrow(0, 0, 1); // [1, hidden]
+            let pooled = tanh(pooler.forward(cls));
+            let pooled = rec.record(Hook::Pooled, pooled.squeeze_dim::<1>(0)); // [hidden]
+            let head = self.next_sentence.as_ref()?;
+            let logits = head.forward(pooled.unsqueeze::<2>()).squeeze_dim::<1>(0); // [2]
+            Some(rec.record(Hook::NspLogits, logits))
+        });
+        Output { logits, next_sentence }
+    }
+}
+
+impl Layer {
+    fn new(index: usize, config: &BertConfig, weights: BertLayer, device: &Device) -> Layer {
+        let eps = config.layer_norm_eps;
+        Layer {
+            index,
+            heads: config.num_attention_heads,
+            query: linear(weights.query, device),
+            key: linear(weights.key, device),
+            value: linear(weights.value, device),
+            attn_output: linear(weights.attn_output, device),
+            attn_norm: norm(weights.attn_norm, eps, device),
+            intermediate: linear(weights.intermediate, device),
+            activation: config.hidden_act,
+            output: linear(weights.output, device),
+            output_norm: norm(weights.output_norm, eps, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>, visible: &Visible, rec: &mut Recorder) -> Tensor<2> {
+        let l = self.index;
+        let x = rec.record(Hook::ResidPre(l), x); // [position, hidden]
+        let q = rec.record(Hook::Q(l), split_heads(self.query.forward(x.clone()), self.heads));
+        let k = rec.record(Hook::K(l), split_heads(self.key.forward(x.clone()), self.heads));
+        let v = rec.record(Hook::V(l), split_heads(self.value.forward(x.clone()), self.heads));
+        let [_, _, head_size] = q.dims();
+        let scale = (head_size as f32).sqrt().recip();
+        let z = attend(q.swap_dims(0, 1), k.swap_dims(0, 1), v.swap_dims(0, 1), visible, scale, l, rec);
+        let attn_out = rec.record(Hook::AttnOut(l), self.attn_output.forward(z));
+        let x = rec.record(Hook::ResidMid(l), self.attn_norm.forward(x + attn_out));
+
+        let inner = activate(self.activation, self.intermediate.forward(x.clone())); // [position, intermediate]
+        let mlp_out = rec.record(Hook::MlpOut(l), self.output.forward(inner));
+        rec.record(Hook::ResidPost(l), self.output_norm.forward(x + mlp_out))
+    }
+}
+
+impl MlmHead {
+    /// `[position, hidden]` to `[position, vocabulary]`.
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = self.norm.forward(activate(self.activation, self.transform.forward(x)));
+        x.matmul(self.decoder.clone().transpose()) + self.bias.clone().unsqueeze()
+    }
+}

@@ -1,0 +1,172 @@
+//! GPT-2: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners".
+//!
+//! Pre-norm blocks: each sublayer reads a normalised copy of the residual stream and adds to it.
+
+use burn::nn::{LayerNorm, Linear};
+use burn::tensor::{Device, Tensor};
+
+use super::Recorder;
+use super::parts::{Visible, activate, attend, linear, lookup, matrix, norm, split_heads};
+use crate::checkpoint::{Activation, Gpt2Config, Gpt2Layer, Gpt2Weights};
+use crate::trace::Hook;
+
+/// The network with its language-model head.
+pub struct Gpt2 {
+    wte: Tensor<2>,
+    wpe: Tensor<2>,
+    layers: Vec<Layer>,
+    ln_f: LayerNorm,
+    /// `wte` again, `[vocabulary, hidden]`, unless the checkpoint unties it.
+    lm_head: Tensor<2>,
+}
+
+struct Layer {
+    index: usize,
+    heads: usize,
+    scale: f32,
+    ln_1: LayerNorm,
+    c_attn: Linear,
+    attn_proj: Linear,
+    ln_2: LayerNorm,
+    c_fc: Linear,
+    activation: Activation,
+    mlp_proj: Linear,
+}
+
+/// Keys and values of the positions that were computed already: a step then costs one token's work.
+#[derive(Clone, Default)]
+pub struct KvCache {
+    /// The tokens at those positions.
+    ids: Vec<u32>,
+    /// For each block its keys and values, `[head, position, head size]`.
+    layers: Vec<(Tensor<3>, Tensor<3>)>,
+}
+
+impl KvCache {
+    /// The cache for the longest beginning that `ids` shares with what was computed, short of the last token:
+    /// that one is always computed, for its logits.
+    pub fn rewound_to(mut self, ids: &[u32]) -> KvCache {
+        let shared = self.ids.iter().zip(ids).take_while(|(known, id)| known == id).count();
+        let shared = shared.min(ids.len().saturating_sub(1));
+        if shared == 0 {
+            return KvCache::default();
+        }
+        if shared < self.ids.len() {
+            self.ids.truncate(shared);
+            for (k, v) in &mut self.layers {
+                *k = k.clone().narrow(1, 0, shared);
+                *v = v.clone().narrow(1, 0, shared);
+            }
+        }
+        self
+    }
+
+    /// How many positions it holds.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Appends the keys and values of new positions, `[head, position, head size]`; returns all of them.
+    fn append(&mut self, layer: usize, k: Tensor<3>, v: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let both = match self.layers.get(layer) {
+            Some((past_k, past_v)) => {
+                (Tensor::cat(vec![past_k.clone(), k], 1), Tensor::cat(vec![past_v.clone(), v], 1))
+            }
+            None => (k, v),
+        };
+        if layer < self.layers.len() {
+            self.layers[layer] = both.clone();
+        } else {
+            self.layers.push(both.clone());
+        }
+        both
+    }
+}
+
+impl Gpt2 {
+    /// Puts a checkpoint's weights on a device.
+    pub fn new(config: &Gpt2Config, weights: Gpt2Weights, device: &Device) -> Gpt2 {
+        let wte = matrix(weights.wte, device);
+        let layers = weights.layers.into_iter().enumerate();
+        Gpt2 {
+            wpe: matrix(weights.wpe, device),
+            layers: layers.map(|(index, layer)| Layer::new(index, config, layer, device)).collect(),
+            ln_f: norm(weights.ln_f, config.layer_norm_epsilon, device),
+            lm_head: weights.lm_head.map_or_else(|| wte.clone(), |head| matrix(head, device)),
+            wte,
+        }
+    }
+
+    /// Runs the network on the tokens that `cache` does not hold yet, and adds them to it.
+    ///
+    /// `ids` is the whole input and begins with what the cache holds; at least one token is new. Returns the logits
+    /// after the last token, `[1, vocabulary]`. Recorded activations cover the new positions; recorded logits too,
+    /// or the last position alone if `last_only`.
+    pub fn forward(&self, ids: &[u32], cache: &mut KvCache, last_only: bool, rec: &mut Recorder) -> Tensor<2> {
+        let past = cache.len();
+        let new = &ids[past..];
+        let positions: Vec<u32> = (past as u32..ids.len() as u32).collect();
+        let token = rec.record(Hook::Embed, lookup(&self.wte, new)); // [position, hidden]
+        let position = rec.record(Hook::PosEmbed, lookup(&self.wpe, &positions));
+        let mut x = rec.record(Hook::EmbedSum, token + position);
+
+        let visible = Visible::backwards(new.len(), ids.len(), &x.device());
+        for layer in &self.layers {
+            x = layer.forward(x, &visible, cache, rec);
+        }
+        cache.ids.extend_from_slice(new);
+        let x = rec.record(Hook::FinalHidden, self.ln_f.forward(x));
+
+        let head = |x: Tensor<2>| x.matmul(self.lm_head.clone().transpose());
+        let last = new.len() - 1;
+        if rec.wants(Hook::Logits) && !last_only {
+            return rec.record(Hook::Logits, head(x)).narrow(0, last, 1);
+        }
+        rec.record(Hook::Logits, head(x.narrow(0, last, 1)))
+    }
+}
+
+impl Layer {
+    fn new(index: usize, config: &Gpt2Config, weights: Gpt2Layer, device: &Device) -> Layer {
+        let head_size = config.n_embd / config.n_head;
+        let by_layer = if config.scale_attn_by_inverse_layer_idx { index + 1 } else { 1 };
+        let by_size = if config.scale_attn_weights { (head_size as f32).sqrt() } else { 1.0 };
+        let eps = config.layer_norm_epsilon;
+        Layer {
+            index,
+            heads: config.n_head,
+            scale: (by_size * by_layer as f32).recip(),
+            ln_1: norm(weights.ln_1, eps, device),
+            c_attn: linear(weights.c_attn, device),
+            attn_proj: linear(weights.c_proj, device),
+            ln_2: norm(weights.ln_2, eps, device),
+            c_fc: linear(weights.c_fc, device),
+            activation: config.activation_function,
+            mlp_proj: linear(weights.mlp_proj, device),
+        }
+    }
+
+    fn forward(&self, x: Tensor<2>, visible: &Visible, cache: &mut KvCache, rec: &mut Recorder) -> Tensor<2> {
+        let l = self.index;
+        let x = rec.record(Hook::ResidPre(l), x); // [position, hidden]
+        let [_, hidden] = x.dims();
+        let qkv = self.c_attn.forward(self.ln_1.forward(x.clone())); // [position, 3 hidden]
+        let part = |index: usize| split_heads(qkv.clone().narrow(1, index * hidden, hidden), self.heads);
+        let q = rec.record(Hook::Q(l), part(0)); // [position, head, head size]
+        let k = rec.record(Hook::K(l), part(1));
+        let v = rec.record(Hook::V(l), part(2));
+        let (k, v) = cache.append(l, k.swap_dims(0, 1), v.swap_dims(0, 1)); // [head, all positions, head size]
+        let z = attend(q.swap_dims(0, 1), k, v, visible, self.scale, l, rec);
+        let attn_out = rec.record(Hook::AttnOut(l), self.attn_proj.forward(z));
+        let x = rec.record(Hook::ResidMid(l), x + attn_out);
+
+        let inner = activate(self.activation, self.c_fc.forward(self.ln_2.forward(x.clone())));
+        let mlp_out = rec.record(Hook::MlpOut(l), self.mlp_proj.forward(inner));
+        rec.record(Hook::ResidPost(l), x + mlp_out)
+    }
+}

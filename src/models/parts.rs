@@ -1,0 +1,125 @@
+//! What both networks are made of: Burn's layers filled with a checkpoint's weights, and attention.
+
+use burn::module::Param;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax, tanh};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::Recorder;
+use crate::checkpoint;
+use crate::trace::Hook;
+
+/// Added to the scores of keys that are not visible. Its exponential is exactly 0 in f32, and unlike −∞ it is
+/// defined on every GPU.
+const NOT_VISIBLE: f32 = -1e9;
+
+pub(super) fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let length = values.len();
+    Tensor::from_data(TensorData::new(values, [length]), device)
+}
+
+pub(super) fn matrix(matrix: checkpoint::Matrix, device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(matrix.data, [matrix.rows, matrix.cols]), device)
+}
+
+pub(super) fn linear(linear: checkpoint::Linear, device: &Device) -> Linear {
+    Linear {
+        weight: Param::from_tensor(matrix(linear.weight, device)),
+        bias: Some(Param::from_tensor(vector(linear.bias, device))),
+    }
+}
+
+pub(super) fn norm(norm: checkpoint::Norm, epsilon: f64, device: &Device) -> LayerNorm {
+    let mut layer = LayerNormConfig::new(norm.gamma.len()).with_epsilon(epsilon).init(device);
+    layer.gamma = Param::from_tensor(vector(norm.gamma, device));
+    layer.beta = Some(Param::from_tensor(vector(norm.beta, device)));
+    layer
+}
+
+pub(super) fn activate<const D: usize>(activation: checkpoint::Activation, x: Tensor<D>) -> Tensor<D> {
+    match activation {
+        checkpoint::Activation::Gelu => gelu(x),
+        checkpoint::Activation::GeluTanh => gelu_approximate(x),
+        checkpoint::Activation::Relu => relu(x),
+        checkpoint::Activation::Silu => silu(x),
+        checkpoint::Activation::Tanh => tanh(x),
+    }
+}
+
+/// Rows of a table: `[rows, hidden]` and ids to `[ids, hidden]`.
+pub(super) fn lookup(table: &Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    let ids: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
+    let length = ids.len();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [length]), &table.device());
+    table.clone().select(0, ids)
+}
+
+/// `[position, hidden]` to `[position, head, head size]`.
+pub(super) fn split_heads(x: Tensor<2>, heads: usize) -> Tensor<3> {
+    let [positions, hidden] = x.dims();
+    x.reshape([positions, heads, hidden / heads])
+}
+
+/// Scaled dot-product attention of `queries` that stand at the end of `keys` (Vaswani et al. 2017, section 3.2.1).
+///
+/// # Shapes
+/// - `q`: `[head, query, head size]`; `k`, `v`: `[head, key, head size]`; `visible`: `[query, key]` of 1 and 0
+/// - returns the heads' outputs side by side, `[query, hidden]`
+pub(super) fn attend(
+    q: Tensor<3>,
+    k: Tensor<3>,
+    v: Tensor<3>,
+    visible: &Visible,
+    scale: f32,
+    layer: usize,
+    rec: &mut Recorder,
+) -> Tensor<2> {
+    let [heads, queries, size] = q.dims();
+    let scores = rec.record(Hook::AttnScores(layer), q.matmul(k.swap_dims(1, 2)) * scale); // [head, query, key]
+    if rec.wants(Hook::Mask(layer)) {
+        rec.record(Hook::Mask(layer), visible.ones_and_zeros(&scores.device()));
+    }
+    let scores = match &visible.bias {
+        Some(bias) => scores + bias.clone().unsqueeze::<3>(),
+        None => scores,
+    };
+    let pattern = rec.record(Hook::Pattern(layer), softmax(scores, 2));
+    let z = pattern.matmul(v).swap_dims(0, 1); // [query, head, head size]
+    rec.record(Hook::Z(layer), z).reshape([queries, heads * size])
+}
+
+/// Which key each query may look at.
+pub(super) struct Visible {
+    queries: usize,
+    keys: usize,
+    causal: bool,
+    /// 0 where the query may look, else [`NOT_VISIBLE`], `[query, key]`; none where every query sees every key.
+    bias: Option<Tensor<2>>,
+}
+
+impl Visible {
+    /// Every query looks at every position.
+    pub(super) fn everything(positions: usize) -> Visible {
+        Visible { queries: positions, keys: positions, causal: false, bias: None }
+    }
+
+    /// `queries` that stand at the end of `keys` positions each look at themselves and backwards.
+    pub(super) fn backwards(queries: usize, keys: usize, device: &Device) -> Visible {
+        let mut visible = Visible { queries, keys, causal: true, bias: None };
+        if queries > 1 {
+            let bias = visible.values(0.0, NOT_VISIBLE);
+            visible.bias = Some(Tensor::from_data(TensorData::new(bias, [queries, keys]), device));
+        }
+        visible
+    }
+
+    fn ones_and_zeros(&self, device: &Device) -> Tensor<2> {
+        Tensor::from_data(TensorData::new(self.values(1.0, 0.0), [self.queries, self.keys]), device)
+    }
+
+    fn values(&self, seen: f32, hidden: f32) -> Vec<f32> {
+        let first = self.keys - self.queries;
+        let look = |query: usize, key: usize| if self.causal && key > first + query { hidden } else { seen };
+        (0..self.queries).flat_map(|query| (0..self.keys).map(move |key| look(query, key))).collect()
+    }
+}

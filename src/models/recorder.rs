@@ -1,0 +1,52 @@
+//! Recording is a pass-through: a forward pass hands each activation through the recorder and goes on with it.
+
+use burn::tensor::{Tensor, Transaction};
+
+use crate::trace::{Activation, Hook};
+
+/// Keeps the activations that were asked for, on their device.
+#[derive(Default)]
+pub struct Recorder {
+    want: Vec<Hook>,
+    kept: Vec<(Hook, Vec<usize>, Tensor<1>)>,
+}
+
+impl Recorder {
+    /// A recorder for the hooks in `want`.
+    pub fn new(want: &[Hook]) -> Recorder {
+        Recorder { want: want.to_vec(), kept: Vec::new() }
+    }
+
+    /// Whether `hook` was asked for.
+    pub fn wants(&self, hook: Hook) -> bool {
+        self.want.contains(&hook)
+    }
+
+    /// Keeps a handle on `tensor` if it was asked for; hands it through.
+    pub fn record<const D: usize>(&mut self, hook: Hook, tensor: Tensor<D>) -> Tensor<D> {
+        if self.wants(hook) {
+            let shape = tensor.dims().to_vec();
+            let length = shape.iter().product::<usize>();
+            self.kept.push((hook, shape, tensor.clone().reshape([length])));
+        }
+        tensor
+    }
+
+    /// Reads everything that was kept, and `more` tensors after it, in one go.
+    ///
+    /// # Errors
+    /// What the device says when it cannot be read, as text.
+    pub async fn read(self, more: Vec<Tensor<1>>) -> Result<(Vec<Activation>, Vec<Vec<f32>>), String> {
+        let transaction = self.kept.iter().map(|(_, _, tensor)| tensor.clone()).chain(more);
+        let transaction = transaction.fold(Transaction::default(), Transaction::register);
+        let data = transaction.execute_async().await.map_err(|error| format!("{error:?}"))?;
+        let mut values = Vec::with_capacity(data.len());
+        for data in data {
+            values.push(data.try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?);
+        }
+        let rest = values.split_off(self.kept.len());
+        let activations = self.kept.into_iter().zip(values);
+        let activations = activations.map(|((hook, shape, _), data)| Activation { hook, shape, data }).collect();
+        Ok((activations, rest))
+    }
+}
