@@ -1,0 +1,312 @@
+//! Every activation of every reference checkpoint on the CPU path, against Hugging Face's own implementation, and the
+//! properties that hold for any model. The references and the script that makes them lie in `tests/golden`.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cloze::engine::protocol::{GenerateRequest, RunRequest, Sampling};
+use cloze::engine::{Reference, Session};
+use cloze::hub::Files;
+use cloze::trace::{Activation, Family, Hook, Run};
+use safetensors::SafeTensors;
+use serde::Deserialize;
+
+/// How far an activation may lie from its reference on the CPU.
+const TOLERANCE: f32 = 1e-4;
+
+#[derive(Deserialize)]
+struct Golden {
+    family: Family,
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Case {
+    id: String,
+    text: String,
+    text_b: Option<String>,
+    hooks: Vec<Hook>,
+}
+
+/// A checkpoint with its references.
+struct Reviewed {
+    name: String,
+    session: Session,
+    golden: Golden,
+    values: Vec<u8>,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn files(folder: &Path) -> Files {
+    Files {
+        config: read(&folder.join("config.json")),
+        tokenizer: read(&folder.join("tokenizer.json")),
+        weights: read(&folder.join("model.safetensors")),
+        self_check: fs::read(folder.join("selfcheck.json")).ok(),
+    }
+}
+
+fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
+    let session = Session::new(name, &files(folder)).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    let values = read(&golden.join("golden.safetensors"));
+    let golden = serde_json::from_slice(&read(&golden.join("golden.json")))
+        .expect("golden.json is as make.py writes it");
+    Reviewed { name: name.to_owned(), session, golden, values }
+}
+
+/// The small random checkpoints, then the two that the page brings.
+fn all() -> Vec<Reviewed> {
+    let checkpoints = root().join("tests/golden/checkpoints");
+    let mut folders: Vec<PathBuf> = fs::read_dir(&checkpoints)
+        .expect("the checkpoints lie there")
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    folders.sort();
+    assert!(folders.len() >= 8, "only {} reference checkpoints", folders.len());
+    let small = folders.iter().map(|folder| {
+        let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
+        reviewed(name, folder, folder)
+    });
+    let embedded = ["bert", "gpt"].map(|name| {
+        reviewed(
+            name,
+            &root().join("assets/models").join(name),
+            &root().join("tests/golden/embedded").join(name),
+        )
+    });
+    small.chain(embedded).collect()
+}
+
+fn run(session: &Session, request: &RunRequest) -> Run {
+    pollster::block_on(session.run(request)).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn everything(reviewed: &Reviewed, case: &Case) -> Run {
+    let request = RunRequest {
+        text: case.text.clone(),
+        text_b: case.text_b.clone(),
+        want: case.hooks.clone(),
+        ..RunRequest::default()
+    };
+    run(&reviewed.session, &request)
+}
+
+fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len());
+    ours.iter()
+        .zip(theirs)
+        .map(|(a, b)| if a == b { 0.0 } else { (a - b).abs() })
+        .fold(0.0, |most, d| if d.is_nan() || d > most { d } else { most })
+}
+
+#[test]
+fn every_activation_equals_hugging_face() {
+    let mut compared = 0;
+    for reviewed in all() {
+        let references = SafeTensors::deserialize(&reviewed.values).expect("golden.safetensors is readable");
+        let layers = reviewed.session.card().layers;
+        let mut worst = (0.0, String::new());
+        for case in &reviewed.golden.cases {
+            let expected = Hook::all(reviewed.golden.family, layers);
+            let headless = !case.hooks.contains(&Hook::Logits);
+            assert!(
+                headless || expected.iter().all(|hook| case.hooks.contains(hook)),
+                "{}: a hook has no reference",
+                reviewed.name
+            );
+            let run = everything(&reviewed, case);
+            for &hook in &case.hooks {
+                let name = format!("{}/{hook}", case.id);
+                let reference = references
+                    .tensor(&name)
+                    .unwrap_or_else(|error| panic!("{}: {name}: {error}", reviewed.name));
+                let values: Vec<f32> = reference
+                    .data()
+                    .chunks_exact(4)
+                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                    .collect();
+                let ours = run
+                    .activation(hook)
+                    .unwrap_or_else(|| panic!("{}: {name} was not recorded", reviewed.name));
+                assert_eq!(ours.shape, reference.shape(), "{}: shape of {name}", reviewed.name);
+                let difference = largest_difference(&ours.data, &values);
+                assert!(difference <= TOLERANCE, "{}: {name} differs by {difference}", reviewed.name);
+                if difference > worst.0 {
+                    worst = (difference, name);
+                }
+                compared += 1;
+            }
+        }
+        println!("{}: {:e} at most, at {}", reviewed.name, worst.0, worst.1);
+    }
+    assert!(compared > 500, "only {compared} activations were compared");
+}
+
+#[test]
+fn patterns_are_probabilities_and_causal_ones_look_back_only() {
+    for reviewed in all() {
+        for case in &reviewed.golden.cases {
+            let run = everything(&reviewed, case);
+            for layer in 0..run.model.layers {
+                let Activation { shape, data, .. } = run.activation(Hook::Pattern(layer)).expect("asked for");
+                let [_, queries, keys] = shape[..] else { panic!("a pattern has three axes") };
+                for (row, weights) in data.chunks(keys).enumerate() {
+                    let sum: f32 = weights.iter().sum();
+                    assert!(
+                        (sum - 1.0).abs() < 1e-5,
+                        "{}: layer {layer}, row {row} sums to {sum}",
+                        reviewed.name
+                    );
+                    if reviewed.golden.family == Family::Gpt2 {
+                        let hidden = &weights[row % queries + 1..];
+                        assert!(hidden.iter().all(|weight| *weight == 0.0), "{}: looks ahead", reviewed.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn generation_with_the_cache_equals_generation_without() {
+    for reviewed in all().into_iter().filter(|reviewed| reviewed.golden.family == Family::Gpt2) {
+        let text = &reviewed.golden.cases[0].text;
+        let layers = reviewed.session.card().layers;
+        let want = vec![Hook::Logits, Hook::Pattern(layers - 1), Hook::FinalHidden];
+        let mut drawn = Vec::new();
+        for step in 0..6 {
+            let request = |cached| RunRequest {
+                text: text.clone(),
+                drawn: drawn.clone(),
+                want: want.clone(),
+                cached,
+                ..RunRequest::default()
+            };
+            let with = run(&reviewed.session, &request(true));
+            let without = run(&reviewed.session, &request(false));
+            if step > 0 {
+                assert_eq!(with.computed, 1, "{}: a step costs one position", reviewed.name);
+            }
+            assert_eq!(without.computed, without.tokens.len());
+            for &hook in &want {
+                let (with, without) =
+                    (with.activation(hook).expect("asked"), without.activation(hook).expect("asked"));
+                // The last row of the whole, for each head of a pattern.
+                let width = *without.shape.last().expect("axes");
+                let rows =
+                    if without.shape.len() == 3 { without.shape[1] } else { without.data.len() / width };
+                let new_rows = if with.shape.len() == 3 { with.shape[1] } else { with.data.len() / width };
+                let last = |data: &[f32], rows: usize| -> Vec<f32> {
+                    data.chunks(width * rows).flat_map(|head| head[width * (rows - 1)..].to_vec()).collect()
+                };
+                let difference = largest_difference(&last(&with.data, new_rows), &last(&without.data, rows));
+                assert!(
+                    difference <= TOLERANCE,
+                    "{}: {hook} differs by {difference} at step {step}",
+                    reviewed.name
+                );
+            }
+            let top = &with.predictions[0].top;
+            // Not always the first, so that texts differ; and once a branch: the cache must rewind.
+            drawn.push(top[step % 2].id);
+            if step == 3 {
+                drawn.truncate(1);
+                drawn.push(top[2].id);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_text_and_zero_temperature_the_most_probable() {
+    let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
+    let generate = |sampling: Sampling| {
+        let text = "Once upon a time".to_owned();
+        let request = GenerateRequest { text, max_new_tokens: 12, sampling, want: Vec::new() };
+        pollster::block_on(gpt.session.generate(&request)).expect("it generates")
+    };
+    let ids = |sampling| generate(sampling).iter().map(|step| step.token.id).collect::<Vec<_>>();
+    let seeded = |seed| Sampling { temperature: 1.0, top_k: 40, top_p: 0.95, seed };
+    assert_eq!(ids(seeded(7)), ids(seeded(7)));
+    assert_ne!(ids(seeded(7)), ids(seeded(8)));
+    for step in generate(Sampling { temperature: 0.0, ..Sampling::default() }) {
+        assert_eq!(step.token.id, step.top[0].id);
+    }
+}
+
+#[test]
+fn the_self_check_passes_on_right_numbers_and_fails_on_wrong_ones() {
+    for name in ["bert", "gpt"] {
+        let folder = root().join("assets/models").join(name);
+        let files = files(&folder);
+        let session = Session::new(name, &files).expect("it loads");
+        let mut reference =
+            files.self_check.as_deref().and_then(Reference::parse).expect("selfcheck.json is there");
+        let check = pollster::block_on(session.check(&reference)).expect("it runs");
+        assert!(check.ok && check.max_abs_diff <= TOLERANCE, "{name}: {check:?}");
+        reference.logits.values[0] += 0.5;
+        let check = pollster::block_on(session.check(&reference)).expect("it runs");
+        assert!(!check.ok && (check.max_abs_diff - 0.5).abs() < 0.01, "{name}: {check:?}");
+    }
+}
+
+#[test]
+fn bad_requests_are_refused_with_a_code() {
+    let bert =
+        reviewed("bert", &root().join("assets/models/bert"), &root().join("tests/golden/embedded/bert"));
+    let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
+    let text = |text: &str| RunRequest { text: text.to_owned(), ..RunRequest::default() };
+    let pair = RunRequest { text_b: Some("b".to_owned()), ..text("a") };
+    let layer = RunRequest { want: vec![Hook::Pattern(99)], ..text("a") };
+    let full = RunRequest { drawn: vec![5; 300], ..text("a") };
+    let unknown = RunRequest { drawn: vec![9_999_999], ..text("a") };
+    for (session, request, code) in [
+        (&bert.session, text(""), "empty-text"),
+        (&bert.session, text(" \n\t "), "empty-text"),
+        (&gpt.session, text(""), "empty-text"),
+        (&bert.session, layer.clone(), "unknown-activation"),
+        (&gpt.session, layer, "unknown-activation"),
+        (&gpt.session, RunRequest { want: vec![Hook::Pooled], ..text("a") }, "unknown-activation"),
+        (&gpt.session, pair, "bad-request"),
+        (&gpt.session, full, "too-long"),
+        (&gpt.session, unknown.clone(), "bad-request"),
+        (&bert.session, unknown, "bad-request"),
+    ] {
+        let problem = pollster::block_on(session.run(&request)).expect_err("it is refused");
+        assert_eq!(problem.code, code, "{problem}");
+    }
+}
+
+#[test]
+fn long_and_foreign_texts_run_and_say_what_was_left_out() {
+    let bert =
+        reviewed("bert", &root().join("assets/models/bert"), &root().join("tests/golden/embedded/bert"));
+    let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
+    for session in [&bert.session, &gpt.session] {
+        let positions = session.card().positions;
+        let long = run(session, &RunRequest { text: "word ".repeat(2_000), ..RunRequest::default() });
+        assert_eq!(long.tokens.len(), positions);
+        assert!(long.truncated > 0);
+        for text in [
+            "🙂👩‍👩‍👧 [MASK]",
+            "这是一个句子",
+            "هذه جملة قصيرة",
+            "e\u{301}\u{301}\u{301}",
+            "\u{0}\u{7f}\u{feff}x",
+        ] {
+            let run = run(session, &RunRequest { text: text.to_owned(), ..RunRequest::default() });
+            assert_eq!(run.truncated, 0);
+            assert!(run.tokens.iter().all(|token| text.get(token.start..token.end).is_some()), "{text:?}");
+        }
+    }
+}
