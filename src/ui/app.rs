@@ -1,0 +1,284 @@
+//! The page's program: what all of its parts share, and the frame that is mounted.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
+use leptos::prelude::*;
+
+use super::frame::{Announcements, Frame, Settings, prefers_dark};
+use super::link::Link;
+use super::ramp::Paper;
+use super::state::{State, Theme};
+use super::words;
+use crate::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, News, Problem};
+use crate::trace::{Family, ModelCard};
+
+/// How a download stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Progress {
+    /// What is being loaded.
+    pub source: String,
+    /// Bytes that have arrived.
+    pub loaded: u64,
+    /// Bytes expected, where the server says so.
+    pub total: Option<u64>,
+}
+
+type Loading = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
+type Loads = Rc<RefCell<BTreeMap<Family, Loading>>>;
+
+/// What every part of the page shares. A copy is a handle on the same.
+#[derive(Clone, Copy)]
+pub(super) struct App {
+    /// Everything on the screen.
+    pub state: RwSignal<State>,
+    /// Where each loaded model computes.
+    pub status: RwSignal<BTreeMap<Family, EngineStatus>>,
+    /// The download that goes on, if one does.
+    pub progress: RwSignal<Option<Progress>>,
+    /// Why a model could not be loaded, or the engine stopped. The frame shows it.
+    pub failure: RwSignal<Option<Problem>>,
+    /// Wall time of each model's last run, in ms.
+    pub times: RwSignal<BTreeMap<Family, f64>>,
+    /// The keys of the address that could not be read.
+    pub unreadable: RwSignal<Vec<String>>,
+    /// The family of the model that was loaded last: the API's `run` goes to it.
+    pub latest: RwSignal<Option<Family>>,
+    /// What is said to screen readers.
+    pub announcements: Announcements,
+    /// What this reader keeps for the next visit.
+    pub settings: Settings,
+    paper: Memo<Paper>,
+    /// How often each family's model was exchanged or started again.
+    exchanged: RwSignal<BTreeMap<Family, u32>>,
+    /// For BERT and for GPT, what [`App::engine_changed`] tracks: exchanges, and whether the GPU computes.
+    engines: [Memo<(u32, bool)>; 2],
+    link: StoredValue<Link, LocalStorage>,
+    loads: StoredValue<Loads, LocalStorage>,
+}
+
+impl App {
+    fn new(state: State, unreadable: Vec<String>) -> App {
+        let state = RwSignal::new(state);
+        let status = RwSignal::new(BTreeMap::<Family, EngineStatus>::new());
+        let progress = RwSignal::new(None);
+        let failure = RwSignal::new(None);
+        let exchanged = RwSignal::new(BTreeMap::<Family, u32>::new());
+        let loads = Loads::default();
+
+        let forgotten = Rc::clone(&loads);
+        let link = Link::new(
+            move |news| match news {
+                News::Progress { source, loaded, total, .. } => {
+                    let done = total == Some(loaded);
+                    progress.set((!done).then_some(Progress { source, loaded, total }));
+                }
+                News::Status { status: now } => {
+                    status.update(|all| {
+                        all.insert(now.model.family, now);
+                    });
+                }
+                News::Ready | News::Stopped { .. } => {}
+            },
+            move |problem| {
+                forgotten.borrow_mut().clear();
+                status.set(BTreeMap::new());
+                failure.set(Some(problem));
+                progress.set(None);
+            },
+        );
+
+        let engine = |family| {
+            Memo::new(move |_| {
+                let count = exchanged.with(|counts| counts.get(&family).copied().unwrap_or_default());
+                let on_gpu = |all: &BTreeMap<Family, EngineStatus>| {
+                    all.get(&family).is_some_and(|status| status.engine == EngineKind::WebGpu)
+                };
+                (count, status.with(on_gpu))
+            })
+        };
+        let dark = prefers_dark();
+        let theme = Memo::new(move |_| state.with(|state| state.theme));
+        let paper = Memo::new(move |_| match (theme.get(), dark.get()) {
+            (Theme::Dark, _) | (Theme::Auto, true) => Paper::Dark,
+            (Theme::Light, _) | (Theme::Auto, false) => Paper::Light,
+        });
+        App {
+            state,
+            status,
+            progress,
+            failure,
+            times: RwSignal::default(),
+            unreadable: RwSignal::new(unreadable),
+            latest: RwSignal::new(None),
+            announcements: Announcements::new(),
+            settings: Settings::new(),
+            paper,
+            exchanged,
+            engines: [engine(Family::Bert), engine(Family::Gpt2)],
+            link: StoredValue::new_local(link),
+            loads: StoredValue::new_local(loads),
+        }
+    }
+
+    /// The line to the engine.
+    pub(super) fn link(&self) -> Link {
+        self.link.get_value()
+    }
+
+    /// The paper under the colours. Tracked: it changes with the theme and, where that is automatic, the system.
+    pub(super) fn paper(&self) -> Paper {
+        self.paper.get()
+    }
+
+    /// Says `words` to screen readers: one message an action, at most one a second.
+    pub(super) fn announce(&self, words: String) {
+        self.announcements.say(words);
+    }
+
+    /// Waits until a model of `family` is loaded: the one that the state names, else the page's own.
+    ///
+    /// # Errors
+    /// Why it could not be loaded. The next call tries again.
+    pub(super) async fn loaded(self, family: Family) -> Result<(), Problem> {
+        let loads = self.loads.get_value();
+        let known = loads.borrow().get(&family).cloned();
+        let loading = known.unwrap_or_else(|| {
+            let source = self.state.with_untracked(|state| state.models.of(family).to_owned());
+            let load = async move {
+                let card = self.ask_to_load(source.clone(), None).await?;
+                if card.family == family {
+                    return Ok(());
+                }
+                let problem = Problem::new(
+                    "wrong-family",
+                    format!("{source} is not the kind of model its place asks for"),
+                );
+                let problem = problem.with("source", source);
+                self.failure.set(Some(problem.clone()));
+                Err(problem)
+            };
+            let loading = load.boxed_local().shared();
+            loads.borrow_mut().insert(family, loading.clone());
+            loading
+        });
+        let outcome = loading.clone().await;
+        if outcome.is_err() {
+            let mut loads = loads.borrow_mut();
+            // Another model may have come meanwhile.
+            if loads.get(&family).is_some_and(|now| now.ptr_eq(&loading)) {
+                loads.remove(&family);
+            }
+        }
+        outcome
+    }
+
+    /// Loads a checkpoint in the place of its family's model.
+    ///
+    /// # Errors
+    /// Why it could not be loaded; the model that was there stays.
+    pub(super) async fn load(self, source: String, engine: Option<EngineKind>) -> Result<ModelCard, Problem> {
+        let card = self.ask_to_load(source, engine).await?;
+        let ready = async { Ok(()) }.boxed_local().shared();
+        self.loads.get_value().borrow_mut().insert(card.family, ready);
+        self.state.update(|state| state.models.set(card.family, &card.source));
+        self.exchange(card.family);
+        Ok(card)
+    }
+
+    /// Shows what an address's fragment says, and gives the keys that could not be read. Lessons of which it says
+    /// nothing stay as they are.
+    pub(super) fn show(self, fragment: &str) -> Vec<String> {
+        let (state, unreadable) = State::from_fragment(fragment);
+        let before = self.state.get_untracked();
+        let exchanged =
+            [Family::Bert, Family::Gpt2].into_iter().filter(|f| state.models.of(*f) != before.models.of(*f));
+        let exchanged: Vec<Family> = exchanged.collect();
+        self.state.set(state.with_other_lessons_of(before));
+        self.unreadable.set(unreadable.clone());
+        for family in exchanged {
+            self.loads.get_value().borrow_mut().remove(&family);
+            self.exchange(family);
+        }
+        unreadable
+    }
+
+    /// Forgets the failure, and lets whatever runs a model try once more.
+    pub(super) fn try_again(self) {
+        self.failure.set(None);
+        self.exchange(Family::Bert);
+        self.exchange(Family::Gpt2);
+    }
+
+    async fn ask_to_load(self, source: String, engine: Option<EngineKind>) -> Result<ModelCard, Problem> {
+        let answer = self.link().ask(Ask::Load { source, engine }).await;
+        self.progress.set(None);
+        match answer {
+            Ok(Answer::Loaded { model }) => {
+                self.failure.set(None);
+                self.latest.set(Some(model.family));
+                Ok(model)
+            }
+            Ok(_) => Err(Problem::new("engine-stopped", "the engine answered something else")),
+            Err(problem) => {
+                self.failure.set(Some(problem.clone()));
+                Err(problem)
+            }
+        }
+    }
+
+    fn exchange(self, family: Family) {
+        self.exchanged.update(|counts| *counts.entry(family).or_default() += 1);
+    }
+
+    /// Notes how long a run took, in ms.
+    pub(super) fn ran(&self, family: Family, ms: f64) {
+        self.times.update(|times| {
+            times.insert(family, ms);
+        });
+    }
+
+    /// Tracked by whatever must be computed again when `family`'s model, or where it computes, changes.
+    pub(super) fn engine_changed(&self, family: Family) {
+        let [bert, gpt] = self.engines;
+        match family {
+            Family::Bert => bert.track(),
+            Family::Gpt2 => gpt.track(),
+        }
+    }
+}
+
+/// Mounts the page.
+pub fn start() {
+    console_error_panic_hook::set_once();
+    let hash = window().location().hash().unwrap_or_default();
+    let (state, unreadable) = State::from_fragment(&hash);
+    speak(state.lang.as_deref());
+    // What stood there while the program was loading.
+    if let Some(placeholder) = document().get_element_by_id("app") {
+        placeholder.remove();
+    }
+    mount_to_body(move || {
+        let app = App::new(state, unreadable);
+        provide_context(app);
+        super::api::connect(app);
+        leptos::view! { <Frame/> }
+    });
+}
+
+/// Chooses the language: the address's, else the browser's first that there is.
+fn speak(asked: Option<&str>) {
+    let navigator = window().navigator().languages();
+    let wanted =
+        asked.map(str::to_owned).into_iter().chain(navigator.iter().filter_map(|tag| tag.as_string()));
+    let (tag, rtl) = words::choose(&wanted.collect::<Vec<_>>());
+    if let Some(root) = document().document_element() {
+        for (name, value) in [("lang", tag.as_str()), ("dir", if rtl { "rtl" } else { "ltr" })] {
+            // The attributes' names are valid, so this does not fail.
+            let _ = root.set_attribute(name, value);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Numbers as the page prints them (design: section 3).
+
+/// A probability in percent, one decimal, `<0.1 %` below; a no-break space before the sign.
+pub fn percent(p: f32) -> String {
+    let percent = f64::from(p) * 100.0;
+    if percent > 0.0 && percent < 0.05 { "<0.1\u{a0}%".to_owned() } else { format!("{percent:.1}\u{a0}%") }
+}
+
+/// A weight in a selected row: whole percent, without the sign.
+pub fn whole_percent(weight: f32) -> String {
+    format!("{:.0}", f64::from(weight) * 100.0)
+}
+
+/// A signed number with the true minus sign.
+pub fn signed(value: f32, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let zero = text.bytes().all(|b| b == b'0' || b == b'.');
+    if value < 0.0 && !zero { format!("\u{2212}{text}") } else { text }
+}
+
+/// A whole number with commas between thousands.
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A small number in scientific notation with superscript digits: `4 × 10⁻⁵`.
+pub fn scientific(value: f32) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return "0".to_owned();
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    let mantissa = value / 10f32.powi(exponent);
+    let superscript: String = exponent
+        .to_string()
+        .chars()
+        .map(|c| match c {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            '4' => '⁴',
+            '5' => '⁵',
+            '6' => '⁶',
+            '7' => '⁷',
+            '8' => '⁸',
+            '9' => '⁹',
+            _ => '⁰',
+        })
+        .collect();
+    format!("{mantissa:.0}\u{a0}×\u{a0}10{superscript}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_print_as_the_design_says() {
+        for (p, text) in [(0.462, "46.2\u{a0}%"), (0.0004, "<0.1\u{a0}%"), (0.0, "0.0\u{a0}%"), (1.0, "100.0\u{a0}%")] {
+            assert_eq!(percent(p), text);
+        }
+        for (value, text) in [(-1.25, "\u{2212}1.2"), (0.04, "0.0"), (-0.04, "0.0"), (12.0, "12.0")] {
+            assert_eq!(signed(value, 1), text);
+        }
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (30_522, "30,522"), (1_234_567, "1,234,567")] {
+            assert_eq!(thousands(number), text);
+        }
+        assert_eq!(scientific(4.2e-5), "4\u{a0}×\u{a0}10⁻⁵");
+        assert_eq!(whole_percent(0.314), "31");
+    }
+}

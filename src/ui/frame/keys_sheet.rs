@@ -1,0 +1,104 @@
+//! The sheet with all keys, and the switch for those that are a single letter.
+
+use leptos::{ev, prelude::*};
+
+use crate::ui::app::App;
+use crate::ui::components::sheet::Sheet;
+use crate::ui::state::View;
+use crate::ui::words::t;
+
+/// What stands on a key, and what it does: signs as they are, words as message keys.
+type Key = (&'static [Cap], &'static str);
+
+/// A key's cap.
+#[derive(Clone, Copy)]
+enum Cap {
+    /// A sign that is the same in every language.
+    Sign(&'static str),
+    /// The message with the key's name.
+    Named(&'static str),
+}
+
+use Cap::{Named, Sign};
+
+const EVERYWHERE: &[Key] = &[
+    (&[Sign("1"), Sign("3"), Sign("4")], "keys-lesson"),
+    (&[Sign("/"), Named("keys-key-esc")], "keys-sentence"),
+    (&[Sign("←"), Sign("→"), Sign("↑"), Sign("↓")], "keys-arrows"),
+    (&[Named("keys-key-home"), Named("keys-key-end")], "keys-ends"),
+    (&[Named("keys-key-enter")], "keys-enter"),
+    (&[Sign("N")], "keys-notes"),
+    (&[Sign("D")], "keys-theme"),
+    (&[Sign("?")], "keys-all"),
+];
+
+const MASK: &[Key] = &[
+    (&[Sign("M")], "keys-mask-mask"),
+    (&[Named("keys-key-backspace")], "keys-mask-restore"),
+    (&[Sign("G")], "keys-mask-guess"),
+    (&[Sign("C")], "keys-mask-cover"),
+    (&[Sign("T")], "keys-table"),
+];
+
+const ATTENTION: &[Key] = &[
+    (&[Sign("["), Sign("]")], "keys-attention-head"),
+    (&[Sign("{"), Sign("}")], "keys-attention-layer"),
+    (&[Sign("S")], "keys-attention-special"),
+    (&[Sign("T")], "keys-table"),
+];
+
+const GENERATE: &[Key] =
+    &[(&[Sign("→"), Sign("←")], "keys-generate-step"), (&[Named("keys-key-space")], "keys-generate-play")];
+
+/// The sheet with all keys: those that work everywhere, and those of the lesson.
+#[component]
+pub(super) fn KeysSheet(
+    /// Whether it is open.
+    open: RwSignal<bool>,
+) -> impl IntoView {
+    let app = expect_context::<App>();
+    let single = app.settings.single_keys;
+    let change = move |event: ev::Event| single.set(event_target_checked(&event));
+    let of_lesson = move || {
+        let view = app.state.with(|state| state.view);
+        let keys = match view {
+            View::Mask => MASK,
+            View::Attention => ATTENTION,
+            View::Generate => GENERATE,
+        };
+        view! { <KeyList title=super::header::name(view) keys/> }
+    };
+    view! {
+        <Sheet open title="keys-title" heading="keys-heading">
+            <div class="key-lists">
+                <KeyList title=t("keys-everywhere") keys=EVERYWHERE/>
+                {of_lesson}
+            </div>
+            <label class="check">
+                <input type="checkbox" data-single-keys="" prop:checked=move || single.get() on:change=change/>
+                <span>{t("keys-single")}</span>
+            </label>
+            <p class="small muted">{t("keys-single-note")}</p>
+        </Sheet>
+    }
+}
+
+#[component]
+fn KeyList(title: String, keys: &'static [Key]) -> impl IntoView {
+    let cap = |cap: &Cap| match *cap {
+        Sign(sign) => view! { <kbd>{sign}</kbd> }.into_any(),
+        Named(key) => view! { <kbd>{t(key)}</kbd> }.into_any(),
+    };
+    let row = |(caps, does): &Key| {
+        view! {
+            <dt>{caps.iter().map(cap).collect_view()}</dt>
+            <dd>{t(does)}</dd>
+        }
+    };
+    view! {
+        <section>
+            <h3 class="lbl">{title}</h3>
+            <dl class="key-list">{keys.iter().map(row).collect_view()}</dl>
+        </section>
+    }
+}

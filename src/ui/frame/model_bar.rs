@@ -1,0 +1,205 @@
+//! The model bar: which models compute, where, whether their numbers are right, and how long a run takes. A statement
+//! whose facts are not known is left out.
+
+use leptos::prelude::*;
+
+use super::voice::{self, Voice};
+use crate::engine::protocol::{EngineKind, EngineStatus, Problem};
+use crate::trace::Family;
+use crate::ui::app::{App, Progress};
+use crate::ui::format;
+use crate::ui::state::{State, View};
+use crate::ui::words::{self, t, tr};
+
+/// The bar, with the line of a download under it.
+#[component]
+pub(super) fn ModelBar() -> impl IntoView {
+    let app = expect_context::<App>();
+    let families = Memo::new(move |_| app.state.with(State::families));
+    let known = Memo::new(move |_| {
+        let status = app.status.get();
+        families.get().iter().filter_map(|family| status.get(family).cloned()).collect::<Vec<_>>()
+    });
+    let why_open = RwSignal::new(false);
+    let both = move || families.get().len() > 1;
+    let models =
+        move || families.get().iter().map(|&family| view! { <Model family short=both()/> }).collect_view();
+    let computing = move || {
+        let known = known.get();
+        match known.as_slice() {
+            [] => app
+                .progress
+                .with(Option::is_none)
+                .then(|| view! { <span>{t("bar-where-none")}</span> }.into_any()),
+            [one, other] if same_place(one, other) => {
+                Some(view! { <span>{place(one, true)}</span><Checks status=known.clone()/> }.into_any())
+            }
+            _ => Some(known.iter().map(one_model).collect_view().into_any()),
+        }
+    };
+    let helps = Memo::new(move |_| {
+        let reason = known.with(|known| known.iter().find_map(|status| status.reason.clone()))?;
+        words::problem(&reason).1
+    });
+    view! {
+        <section class="model" aria-label=t("bar-label")>
+            <div class="wrap">
+                <div class="model-facts" role="status" data-model-bar="">
+                    {models}
+                    {computing}
+                </div>
+                <Show when=move || helps.with(Option::is_some)>
+                    <button
+                        type="button"
+                        class="link"
+                        aria-expanded=move || why_open.get().to_string()
+                        on:click=move |_| why_open.update(|open| *open = !*open)
+                    >
+                        {t("bar-why")}
+                    </button>
+                </Show>
+                <span class="sp"></span>
+                <Download/>
+                <Time/>
+            </div>
+            <Show when=move || why_open.get() && helps.with(Option::is_some)>
+                <p class="wrap model-why">{helps}</p>
+            </Show>
+        </section>
+    }
+}
+
+/// One model's voice, name and sizes.
+#[component]
+fn Model(family: Family, short: bool) -> impl IntoView {
+    let app = expect_context::<App>();
+    let card = Memo::new(move |_| app.status.with(|status| Some(status.get(&family)?.model.clone())));
+    let name = move || match card.get() {
+        Some(card) => voice::model_name(family, &card.source),
+        None => app.state.with(|state| voice::model_name(family, state.models.of(family))),
+    };
+    let shape = move || {
+        let card = card.get()?;
+        let values = [
+            ("layers", card.layers.into()),
+            ("heads", card.heads.into()),
+            ("millions", format!("{:.1}", card.parameters as f64 / 1e6).into()),
+        ];
+        Some(tr(if short { "bar-shape-small" } else { "bar-shape" }, &values))
+    };
+    view! {
+        <span class="model-name" data-voice=voice::name(family)>
+            <Voice family/>
+            <b>{name}</b>
+            <span class="opt">{shape}</span>
+        </span>
+    }
+}
+
+fn one_model(status: &EngineStatus) -> impl IntoView + use<> {
+    view! {
+        <span data-voice=voice::name(status.model.family)>{place(status, false)}</span>
+        <Checks status=vec![status.clone()]/>
+    }
+}
+
+/// Whether one sentence says where both compute.
+fn same_place(one: &EngineStatus, other: &EngineStatus) -> bool {
+    let place = |s: &EngineStatus| (s.engine, s.settled, s.adapter.clone(), s.software, s.reason.clone());
+    place(one) == place(other)
+}
+
+/// Where a model computes, and the true reason if it is not the GPU.
+fn place(status: &EngineStatus, both: bool) -> String {
+    let adapter = status.adapter.as_deref().unwrap_or_default();
+    let on_gpu = status.engine == EngineKind::WebGpu;
+    let because = |problem: &Problem| words::problem(problem).0;
+    let key = match (on_gpu, both) {
+        (true, true) if status.software => "bar-both-software",
+        (true, false) if status.software => "bar-where-software",
+        (true, true) if adapter.is_empty() => "bar-both-gpu-unnamed",
+        (true, false) if adapter.is_empty() => "bar-where-gpu-unnamed",
+        (true, true) => "bar-both-gpu",
+        (true, false) => "bar-where-gpu",
+        (false, true) if !status.settled => "bar-both-preparing",
+        (false, false) if !status.settled => "bar-where-preparing",
+        (false, true) if status.reason.is_some() => "bar-both-cpu-because",
+        (false, false) if status.reason.is_some() => "bar-where-cpu-because",
+        (false, true) => "bar-both-cpu",
+        (false, false) => "bar-where-cpu",
+    };
+    let reason = status.reason.as_ref().map(because).unwrap_or_default();
+    tr(key, &[("adapter", adapter.into()), ("reason", reason.into())])
+}
+
+/// What the self-checks found.
+#[component]
+fn Checks(status: Vec<EngineStatus>) -> impl IntoView {
+    let failed = status.iter().find_map(|s| s.self_check.filter(|check| !check.ok));
+    let passed = status.iter().all(|s| s.self_check.is_some_and(|check| check.ok));
+    let largest =
+        status.iter().filter_map(|s| s.self_check).map(|check| check.max_abs_diff).fold(0.0, f32::max);
+    if let Some(check) = failed {
+        let diff = format::scientific(check.max_abs_diff);
+        let sentence = tr("bar-check-failed", &[("diff", diff.into())]);
+        return view! { <span class="check-failed"><b aria-hidden="true">"!"</b>" "{sentence}</span> }
+            .into_any();
+    }
+    if passed && !status.is_empty() {
+        let both = status.len() > 1;
+        let words = if both { t("bar-both-passed") } else { t("bar-check-passed") };
+        let largest = format::scientific(largest);
+        let differs = (!both).then(|| tr("bar-check-differs", &[("diff", largest.into())]));
+        return view! {
+            <span><b class="ok" aria-hidden="true">"✓"</b>" "{words}<span class="opt">{differs}</span></span>
+        }
+        .into_any();
+    }
+    let running = status.iter().any(|s| !s.settled);
+    let key = if running { "bar-check-running" } else { "bar-check-none" };
+    view! { <span class="opt">{t(key)}</span> }.into_any()
+}
+
+/// How long the last runs took. Outside the status region, since it changes with every run.
+#[component]
+fn Time() -> impl IntoView {
+    let app = expect_context::<App>();
+    let words = move || {
+        let (families, view) = app.state.with(|state| (state.families(), state.view));
+        let times = app.times.get();
+        let ms = |family: &Family| Some(format!("{:.0}", times.get(family)?.max(1.0)));
+        match families.iter().filter_map(ms).collect::<Vec<_>>().as_slice() {
+            [first, second] => Some(tr(
+                "bar-time-both",
+                &[("first", first.as_str().into()), ("second", second.as_str().into())],
+            )),
+            [one] => {
+                let key = if view == View::Generate { "bar-time-token" } else { "bar-time" };
+                Some(tr(key, &[("ms", one.as_str().into())]))
+            }
+            _ => None,
+        }
+    };
+    view! { <span class="opt model-time" data-time="">{words}</span> }
+}
+
+/// How far a download has come, in words and as a line.
+#[component]
+fn Download() -> impl IntoView {
+    let app = expect_context::<App>();
+    let words = move || {
+        let Progress { source, loaded, total } = app.progress.get()?;
+        let model = voice::source_name(&source);
+        let key = if total.is_some() { "bar-downloading" } else { "bar-downloading-unknown" };
+        let total = total.unwrap_or_default() as f64;
+        Some(tr(key, &[("model", model.into()), ("loaded", (loaded as f64).into()), ("total", total.into())]))
+    };
+    let share = move || {
+        let Progress { loaded, total, .. } = app.progress.get()?;
+        Some(format!("scale:{:.3} 1", loaded as f64 / total.filter(|total| *total > 0)? as f64))
+    };
+    view! {
+        <span class="download" data-download="">{words}</span>
+        <span class="download-line" aria-hidden="true" style=share class:shown=move || app.progress.with(Option::is_some)></span>
+    }
+}

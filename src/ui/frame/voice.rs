@@ -1,0 +1,55 @@
+//! How a model is called and marked: colour, sign and name always appear together.
+
+use leptos::prelude::*;
+
+use crate::trace::Family;
+use crate::ui::words::{t, tr};
+
+/// The name of a family's voice in `data-voice`, which gives the colours.
+pub(in crate::ui) fn name(family: Family) -> &'static str {
+    match family {
+        Family::Bert => "bert",
+        Family::Gpt2 => "gpt",
+    }
+}
+
+/// A family's sign: BERT reads both ways, GPT to the right.
+#[component]
+pub(in crate::ui) fn Voice(
+    /// Whose.
+    family: Family,
+) -> impl IntoView {
+    let (sign, label) = match family {
+        Family::Bert => ("↔", "bar-sign-bert"),
+        Family::Gpt2 => ("→", "bar-sign-gpt"),
+    };
+    view! { <span class="dir" role="img" aria-label=t(label)>{sign}</span> }
+}
+
+/// A model's name on the screen: the family's, and where it comes from if it is not the page's own.
+pub(in crate::ui) fn model_name(family: Family, source: &str) -> String {
+    let name = match family {
+        Family::Bert => t("model-name-bert"),
+        Family::Gpt2 => t("model-name-gpt"),
+    };
+    match address(source) {
+        Some(address) => tr("model-name-from", &[("name", name.into()), ("source", address.into())]),
+        None => name,
+    }
+}
+
+/// What is being loaded, before its family is known.
+pub(super) fn source_name(source: &str) -> String {
+    match (source, address(source)) {
+        (_, Some(address)) => address.to_owned(),
+        ("gpt", None) => t("model-name-gpt"),
+        _ => t("model-name-bert"),
+    }
+}
+
+/// The web address of a source, as short as it can be said.
+fn address(source: &str) -> Option<&str> {
+    let base = source.strip_prefix("url:")?;
+    let base = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")).unwrap_or(base);
+    Some(base.trim_end_matches('/'))
+}

@@ -1,0 +1,34 @@
+//! The page: leptos views that draw [`crate::trace`] values and send requests to the engine.
+//!
+//! [`state`], [`figure`], [`steps`], [`timeline`], [`ramp`] and [`format`] are plain Rust, tested natively; the rest exists
+//! in the browser only.
+
+#![allow(unreachable_pub, reason = "leptos' component macro makes public items of ours")]
+
+pub mod attention;
+pub mod figure;
+pub mod format;
+pub mod ramp;
+pub mod state;
+pub mod steps;
+pub mod timeline;
+
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod api;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod app;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod ask;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod components;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod frame;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod link;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod views;
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+mod words;
+
+#[cfg(all(feature = "page", target_arch = "wasm32"))]
+pub use app::start;

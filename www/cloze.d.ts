@@ -1,0 +1,200 @@
+/**
+ * The JavaScript API of Cloze: `window.cloze` on the page.
+ *
+ * Layers, heads, tokens and positions count from 0 here and in the names of activations; on the screen and in
+ * addresses layers and heads count from 1. Every promise that is refused is rejected with a {@link ClozeError}.
+ */
+
+declare global {
+  interface Window {
+    cloze: Cloze;
+  }
+  const cloze: Cloze;
+}
+
+export interface Cloze {
+  /**
+   * Kept when the engine that computes the page's first model is chosen for good: WebGPU after its self-check, or
+   * the CPU where WebGPU is missing or wrong. `run` answers before that, on the CPU.
+   */
+  readonly ready: Promise<Status>;
+
+  /** What computes now, and why. */
+  status(): Status;
+
+  /**
+   * Loads a checkpoint in the place of its family's model; `run` goes to it from then on.
+   *
+   * @param source `"bert"` or `"gpt"` for the page's own models; `"url:<base>/"` for a folder with `config.json`,
+   * `tokenizer.json` and `model.safetensors`, on any server that lets this origin read it (CORS).
+   * @param options.engine insists on an engine: refused if that one cannot be had. Without it, WebGPU where it is
+   * there and computes right, else the CPU.
+   */
+  load(source: "bert" | "gpt" | `url:${string}`, options?: { engine?: Engine }): Promise<Model>;
+
+  /** Runs the model that was loaded last, once. */
+  run(request: RunRequest): Promise<Run>;
+
+  /** Continues a text with GPT, one step a token. Ends sooner at the end-of-text token or when the model is full. */
+  generate(request: GenerateRequest): Promise<Step[]>;
+
+  /** Everything on the screen: the pairs of the address's fragment. */
+  state(): Record<string, string>;
+
+  /**
+   * Shows a state, as opening its address would: what is left out takes its default.
+   *
+   * @returns the keys whose values could not be read; those too took their defaults.
+   */
+  set(state: Record<string, string | number>): Promise<string[]>;
+}
+
+/** Where a model computes. */
+export type Engine = "webgpu" | "cpu";
+
+export interface Status {
+  /** Where the model that was loaded last computes; null before any is loaded. */
+  engine: Engine | null;
+  /** The GPU as the browser names it; null on the CPU, and where the browser names nothing. */
+  adapter: string | null;
+  /**
+   * Why WebGPU does not compute: `"no-webgpu"`, `"insecure-context"`, `"no-adapter"`, `"gpu-limits"`, `"gpu-failed"`,
+   * `"self-check-failed"`; null where it does, and where the CPU was asked for.
+   */
+  reason: string | null;
+  /** The same as a sentence. */
+  reasonMessage: string | null;
+  /** The model that was loaded last. */
+  model: Model | null;
+  /** A fixed input, compared with stored reference values; null for checkpoints that have none. */
+  selfCheck: { maxAbsDiff: number; ok: boolean } | null;
+  /** Whether the engine is chosen for good. Before that the CPU answers while the GPU is prepared and checked. */
+  settled: boolean;
+}
+
+/** A loaded checkpoint's sizes, all from its `config.json`. */
+export interface Model {
+  /** As it was asked for: `"bert"`, `"gpt"` or `"url:<base>/"`. */
+  source: string;
+  family: "bert" | "gpt";
+  layers: number;
+  heads: number;
+  /** Width of the hidden state. */
+  hidden: number;
+  /** Pieces in the vocabulary. */
+  vocabulary: number;
+  /** The longest input, in tokens, special tokens included. */
+  positions: number;
+  /** Number of weights. */
+  parameters: number;
+  /** Whether the checkpoint has a next-sentence head. */
+  nextSentence: boolean;
+}
+
+export interface RunRequest {
+  /** The sentence. `[MASK]` in it is BERT's mask token. */
+  text: string;
+  /** A second sentence, for BERT. */
+  textB?: string;
+  /**
+   * Names of activations to record, as TransformerLens has them: `"blocks.0.attn.hook_pattern"`, `"logits"` and so
+   * on. README.md lists them with their shapes.
+   */
+  want?: string[];
+  /** How many candidates each prediction lists; 8 by default. */
+  topK?: number;
+}
+
+export interface Run {
+  model: Model;
+  /** The text as it was asked for, whole. */
+  text: string;
+  textB?: string;
+  /** What the model read. */
+  tokens: Token[];
+  /** For BERT one for each mask; for GPT one, at the last position. */
+  predictions: Prediction[];
+  /** Where the checkpoint has a next-sentence head: the probability that the second sentence follows the first. */
+  nsp?: { isNext: number };
+  /** What was asked for, by name. */
+  activations: Record<string, Activation>;
+  /** How many tokens were left out since the text is longer than what the model reads. */
+  truncated: number;
+  /** Wall time of the run in the engine, in milliseconds. */
+  ms: number;
+}
+
+export interface Token {
+  /** Its row in the vocabulary. */
+  id: number;
+  /** The piece as a person reads it: `"##ker"` for a continuation, `" the"` with its leading space. */
+  piece: string;
+  /** `text.slice(start, end)` is what the token stands for (of `textB` where `segment` is 1); empty if it was added. */
+  start: number;
+  end: number;
+  /** The word it belongs to, over the whole input; null for special tokens that were added. */
+  word: number | null;
+  special: boolean;
+  segment: 0 | 1;
+}
+
+export interface Candidate {
+  id: number;
+  piece: string;
+  /** Its probability, 0 to 1, over the whole vocabulary. */
+  p: number;
+}
+
+export interface Prediction {
+  /** The position in `tokens`. */
+  position: number;
+  /** The most probable pieces, in falling order. */
+  top: Candidate[];
+}
+
+export interface Activation {
+  /** The length of each axis. */
+  shape: number[];
+  /** The values, last axis fastest. */
+  data: Float32Array;
+}
+
+export interface GenerateRequest {
+  /** The prompt. */
+  text: string;
+  /** How many tokens to draw at most. */
+  maxNewTokens: number;
+  /** Divides the logits; 0 always takes the most probable token. 1 by default. */
+  temperature?: number;
+  /** Keeps only this many candidates; 0, the default, keeps all. */
+  topK?: number;
+  /** Keeps the fewest candidates that reach this probability together; 1, the default, keeps all. */
+  topP?: number;
+  /** The same seed draws the same tokens; 0 by default. */
+  seed?: number;
+  /** Names of activations to record at every step. */
+  want?: string[];
+}
+
+/** One drawn token. */
+export interface Step {
+  token: { id: number; piece: string; special: boolean };
+  /** What the model considered, before temperature and cuts. */
+  top: Candidate[];
+  /** Wall time of the step, in milliseconds. */
+  ms: number;
+  /** What was asked for; after the first step its query and position axes have length 1. */
+  activations: Record<string, Activation>;
+}
+
+/**
+ * Why something was refused. Codes are stable: `"bad-request"` (an option that does not exist or has the wrong type),
+ * `"page-stopped"` and `"engine-stopped"` (load the page again), and those of loading and running.
+ */
+export interface ClozeError extends Error {
+  code: string;
+  /** A sentence that says what to do. */
+  message: string;
+}
+
+export {};

@@ -1,0 +1,193 @@
+// `window.cloze`: the page's JavaScript API, for slides, notebooks and tests. Its types and their meaning stand in
+// cloze.d.ts. This file checks what is asked and gives the answers their shape; the page's program does the work.
+
+(() => {
+  "use strict";
+
+  /** What every refused promise is rejected with. */
+  class ClozeError extends Error {
+    constructor(code, message) {
+      super(message);
+      this.name = "ClozeError";
+      this.code = code;
+    }
+
+    toJSON() {
+      return { code: this.code, message: this.message };
+    }
+  }
+
+  const bad = (message) => new ClozeError("bad-request", message);
+  const problem = (error) => new ClozeError(error?.code ?? "page-stopped", error?.message ?? String(error));
+
+  const count = (from) => ({
+    is: (value) => Number.isInteger(value) && value >= from && value < 2 ** 32,
+    form: `a whole number from ${from}`,
+  });
+  const text = { is: (value) => typeof value === "string", form: "a string" };
+  const names = {
+    is: (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
+    form: "a list of names",
+  };
+  const OPTIONS = {
+    load: { engine: { is: (value) => value === "webgpu" || value === "cpu", form: '"webgpu" or "cpu"' } },
+    run: { text, textB: text, want: names, topK: count(1) },
+    generate: {
+      text,
+      maxNewTokens: count(1),
+      temperature: { is: (value) => Number.isFinite(value) && value >= 0, form: "a number from 0" },
+      topK: count(0),
+      topP: { is: (value) => value > 0 && value <= 1, form: "a number above 0, up to 1" },
+      seed: count(0),
+      want: names,
+    },
+  };
+
+  /** The options that are given, checked. Throws what says which is wrong. */
+  function checked(verb, options, required = []) {
+    const known = OPTIONS[verb];
+    if (options === null || typeof options !== "object" || Array.isArray(options)) {
+      throw bad(`${verb} takes an object with ${Object.keys(known).join(", ")}.`);
+    }
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    for (const [name, value] of given) {
+      if (!Object.hasOwn(known, name)) {
+        throw bad(`${verb} has no option "${name}". It has ${Object.keys(known).join(", ")}.`);
+      }
+      if (!known[name].is(value)) throw bad(`${verb}: ${name} must be ${known[name].form}.`);
+    }
+    for (const name of required) {
+      if (options[name] === undefined) throw bad(`${verb} needs ${name}: ${known[name].form}.`);
+    }
+    return Object.fromEntries(given);
+  }
+
+  /** For each offset into the UTF-8 bytes of `string`, the offset into its UTF-16 units. */
+  function unitsOfBytes(string) {
+    const units = [];
+    let unit = 0;
+    for (const character of string) {
+      const code = character.codePointAt(0);
+      const bytes = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+      for (let byte = 0; byte < bytes; byte++) units.push(unit);
+      unit += character.length;
+    }
+    units.push(unit);
+    return units;
+  }
+
+  /** Cuts the values that came as one array into one array for each activation. */
+  function cutter(floats) {
+    let from = 0;
+    return (activations) =>
+      Object.fromEntries(
+        activations.map(({ hook, shape }) => {
+          const to = from + shape.reduce((product, length) => product * length, 1);
+          const data = floats.slice(from, to);
+          from = to;
+          return [hook, { shape, data }];
+        }),
+      );
+  }
+
+  function ran({ run }, floats) {
+    const units = [unitsOfBytes(run.text), unitsOfBytes(run.textB ?? "")];
+    const result = {
+      model: run.model,
+      text: run.text,
+      tokens: run.tokens.map((token) => ({
+        ...token,
+        start: units[token.segment][token.start],
+        end: units[token.segment][token.end],
+      })),
+      predictions: run.predictions,
+      activations: cutter(floats)(run.activations),
+      truncated: run.truncated,
+      ms: run.ms,
+    };
+    if (run.textB !== null) result.textB = run.textB;
+    if (run.nsp !== null) result.nsp = run.nsp;
+    return result;
+  }
+
+  function generated({ steps }, floats) {
+    const cut = cutter(floats);
+    return steps.map(({ token: { id, piece, special }, top, ms, activations }) => ({
+      token: { id, piece, special },
+      top,
+      ms,
+      activations: cut(activations),
+    }));
+  }
+
+  const NOTHING_YET = { engine: null, adapter: null, reason: null, model: null, selfCheck: null, settled: false };
+
+  let connected = null;
+  let connect;
+  const bridge = new Promise((resolve) => (connect = resolve)).then((program) => (connected = program));
+
+  async function request(ask, shape) {
+    const program = await bridge.catch((error) => Promise.reject(problem(error)));
+    const { json, floats } = await program.request(JSON.stringify(ask)).catch((error) => Promise.reject(problem(error)));
+    return shape(JSON.parse(json), floats);
+  }
+
+  function status() {
+    const { reason, ...status } = connected ? JSON.parse(connected.status()) : NOTHING_YET;
+    return { ...status, reason: reason?.code ?? null, reasonMessage: reason?.detail ?? null };
+  }
+
+  const cloze = {
+    ready: bridge.then(({ settled }) => settled).then(status, (error) => Promise.reject(problem(error))),
+
+    status,
+
+    async load(source, options = {}) {
+      if (typeof source !== "string") throw bad('load takes "bert", "gpt" or "url:<base>/".');
+      const { engine = null } = checked("load", options);
+      return request({ kind: "load", source, engine }, ({ model }) => model);
+    },
+
+    async run(options) {
+      const run = checked("run", options, ["text"]);
+      await bridge.catch(() => {}); // `request` tells what is wrong.
+      return request({ kind: "run", family: status().model?.family ?? "bert", run }, ran);
+    },
+
+    async generate(options) {
+      const generate = checked("generate", options, ["text", "maxNewTokens"]);
+      return request({ kind: "generate", generate }, generated);
+    },
+
+    state() {
+      return Object.fromEntries(new URLSearchParams(connected ? connected.state() : location.hash.slice(1)));
+    },
+
+    async set(state) {
+      if (state === null || typeof state !== "object" || Array.isArray(state)) {
+        throw bad("set takes an object of the kind that state() gives.");
+      }
+      const program = await bridge.catch((error) => Promise.reject(problem(error)));
+      return program.setState(new URLSearchParams(Object.entries(state)).toString());
+    },
+
+    /**
+     * The page's program calls this once, when it can be asked; then it is gone.
+     *
+     * - `request(json)`: sends an `Ask` of src/engine/protocol.rs; resolves to `{json, floats}`, the `Answer` and the
+     *   values of its activations, one after the other as it lists them; rejects with `{code, message}`
+     * - `status()`: JSON of `{engine, adapter, reason: {code, detail} | null, model, selfCheck, settled}`
+     * - `state()`: the address's fragment, without `#`
+     * - `setState(fragment)`: takes it over; gives the keys that it could not read
+     * - `settled`: a promise that is kept when the engine of the first models is chosen for good
+     */
+    connect(program) {
+      delete cloze.connect;
+      connect(program);
+    },
+  };
+
+  // Whoever asks for `ready` learns why it failed; if nobody does, that is no error of the page.
+  cloze.ready.catch(() => {});
+  window.cloze = cloze;
+})();
