@@ -1,0 +1,69 @@
+// Where there is no WebGPU: the CPU computes, and the page says the true reason.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { ask, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
+import { predictions } from "./support/cloze.mjs";
+import { serve } from "./support/server.mjs";
+
+describe("without WebGPU the CPU computes", { timeout: 300_000 }, () => {
+  let server, browser;
+
+  before(async () => {
+    server = await serve();
+    browser = await launch({ flags: ["--host-resolver-rules=MAP cloze.test 127.0.0.1"] });
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  async function check(origin, reason, options) {
+    const { page, problems } = await newPage(browser, options);
+    await openCloze(page, origin);
+    const status = await ask(page, "status");
+    assert.deepEqual([status.engine, status.reason, status.settled], ["cpu", reason, true]);
+    assert.ok(status.reasonMessage.length > 10);
+    const bar = page.locator("[role=status]").filter({ hasText: "CPU" });
+    await bar.first().waitFor();
+    assert.ok((await predictions(page)).length >= 5);
+
+    await refused(page, reason, "load", "bert", { engine: "webgpu" });
+    assert.equal((await ask(page, "status")).engine, "cpu");
+    assert.equal((await ask(page, "run", { text: "The [MASK] sat." })).predictions.length, 1);
+    noProblems(problems);
+    await page.context().close();
+  }
+
+  test("no-adapter: the browser has WebGPU, but no GPU for it", () => check(server.origin, "no-adapter"));
+
+  test("insecure-context: the page was opened over http from another machine", () =>
+    check(`http://cloze.test:${server.port}`, "insecure-context"));
+
+  test("no-webgpu: the browser has no WebGPU", async () => {
+    const older = (script) => `delete WorkerNavigator.prototype.gpu;\n${script}`;
+    const patched = await serve({ patch: { "engine_loader.js": older } });
+    try {
+      await check(patched.origin, "no-webgpu");
+    } finally {
+      await patched.close();
+    }
+  });
+
+  test("from any sub-path of a server", () => check(`${server.origin}/some/sub/path`, "no-adapter"));
+
+  test("an engine that cannot start is an error with a code, and the page says so", async () => {
+    const broken = await serve({ patch: { "engine_loader.js": () => 'throw new Error("broken on purpose");' } });
+    const { page } = await newPage(browser);
+    try {
+      await page.goto(broken.origin);
+      await refused(page, "engine-stopped", "run", { text: "The [MASK] sat." });
+      await page.getByRole("alert").filter({ hasText: /\w/ }).first().waitFor();
+    } finally {
+      await page.context().close();
+      await broken.close();
+    }
+  });
+});

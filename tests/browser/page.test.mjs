@@ -1,0 +1,169 @@
+// The page as a reader uses it, in Chromium with WebGPU.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { after, before, describe, test } from "node:test";
+
+import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
+import { predictions, show, typeSentence, VIEWS, waitForRest } from "./support/cloze.mjs";
+import { serve } from "./support/server.mjs";
+
+const axe = createRequire(import.meta.url).resolve("axe-core");
+
+describe("the page on WebGPU", { timeout: 600_000 }, () => {
+  let server, browser, page, problems;
+
+  before(async () => {
+    server = await serve();
+    browser = await launch({ gpu: "software" });
+    ({ page, problems } = await newPage(browser));
+    await openCloze(page, server.origin);
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  test("WebGPU computes, after a self-check, and the page says so", async () => {
+    const { engine, reason, selfCheck, settled } = await ask(page, "status");
+    assert.deepEqual({ engine, reason, settled }, { engine: "webgpu", reason: null, settled: true });
+    assert.equal(selfCheck.ok, true);
+    const bar = page.locator("[role=status]").filter({ hasText: "WebGPU" });
+    await bar.first().waitFor();
+    assert.match(await bar.first().innerText(), /self-check passed/i);
+    noProblems(problems);
+  });
+
+  test("Mask predicts what is typed, and what the API says", async () => {
+    await show(page, "mask");
+    await typeSentence(page, "The cat [MASK] on the mat.");
+    const rows = await predictions(page);
+    const { predictions: expected } = await ask(page, "run", { text: "The cat [MASK] on the mat.", topK: 3 });
+    for (const [index, { piece }] of expected[0].top.entries()) {
+      assert.ok(rows[index].includes(piece), `row ${index} is "${rows[index]}", the API says "${piece}"`);
+    }
+    assert.ok((await page.locator("[data-view=mask] [data-token]").count()) >= 8);
+    noProblems(problems);
+  });
+
+  test("bad input gets a sentence, and the next good input works", async () => {
+    await show(page, "mask");
+    for (const text of [
+      "",
+      "   ",
+      "There is no blank here.",
+      "[MASK] [MASK] [MASK] [MASK]",
+      "word ".repeat(2000),
+      "👩‍👩‍👧 🍕 [MASK] 🇫🇷",
+      "هذا [MASK] جميل",
+      "我喜欢[MASK]。",
+      "<img src=x onerror=alert(1)> [MASK]",
+    ]) {
+      await typeSentence(page, text);
+      const words = await page.locator("[data-view=mask]").innerText();
+      assert.ok(words.trim().length > 0);
+      assert.equal(await page.locator("[data-view=mask] img").count(), 0);
+      noProblems(problems);
+    }
+    await typeSentence(page, "Paris is the capital of [MASK].");
+    assert.ok((await predictions(page)).length >= 5);
+    noProblems(problems);
+  });
+
+  test("Attention draws every head of both models, and reads out a cell", async () => {
+    await show(page, "attention");
+    const bert = await ask(page, "load", "bert");
+    const gpt = await ask(page, "load", "gpt");
+    const heads = page.locator("[data-view=attention] [data-head]");
+    await heads.first().waitFor();
+    assert.equal(await heads.count(), bert.layers * bert.heads + gpt.layers * gpt.heads);
+    await heads.nth(1).click();
+    const cell = page.locator('[data-view=attention] [data-cell="2,1"]').first();
+    await cell.hover();
+    await page.getByText(/0\.\d\d/).first().waitFor();
+    assert.ok((await page.locator("[data-view=attention] canvas, [data-view=attention] svg").count()) > 0);
+    noProblems(problems);
+  });
+
+  test("Generate steps, rewinds and branches", async () => {
+    await show(page, "generate");
+    await typeSentence(page, "The little dog");
+    const steps = page.locator("[data-view=generate] [data-step]");
+    await page.locator("[data-view=generate] [data-candidate]").first().waitFor();
+    const before = await steps.count();
+    await page.getByRole("button", { name: /^(next )?step\b|^next\b/i }).first().click();
+    await page.waitForFunction((n) => document.querySelectorAll("[data-view=generate] [data-step]").length > n, before);
+    await waitForRest(page);
+    const { br = "", step } = await ask(page, "state");
+    assert.ok(`${br}${step ?? ""}`.length > 0, "the address holds the step");
+    await page.locator("[data-view=generate] [data-candidate]").nth(1).click();
+    await waitForRest(page);
+    noProblems(problems);
+  });
+
+  for (const theme of ["light", "dark"]) {
+    for (const view of VIEWS) {
+      test(`axe finds nothing serious in ${view}, ${theme}`, async () => {
+        await ask(page, "set", { view, theme });
+        await page.locator(`[data-view=${view}]`).first().waitFor();
+        await waitForRest(page);
+        if (!(await page.evaluate(() => "axe" in window))) {
+          // As a debugger's script, since the page's own policy forbids foreign ones.
+          const { readFile } = await import("node:fs/promises");
+          await page.evaluate(await readFile(axe, "utf8"));
+        }
+        const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+        const summary = serious.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).slice(0, 3).join(" | ")}`);
+        assert.deepEqual(summary, []);
+        noProblems(problems);
+      });
+    }
+  }
+});
+
+describe("the page on the CPU", { timeout: 300_000 }, () => {
+  test("stays responsive while runs go on, and scrolls sideways at no width", async () => {
+    const server = await serve();
+    const browser = await launch();
+    try {
+      const { page, problems } = await newPage(browser);
+      await openCloze(page, server.origin);
+      await waitForRest(page);
+
+      const longest = await page.evaluate(async () => {
+        const tasks = [];
+        new PerformanceObserver((list) => tasks.push(...list.getEntries().map((entry) => entry.duration))).observe({
+          type: "longtask",
+        });
+        const { model } = window.cloze.status();
+        const want = ["logits"];
+        for (let layer = 0; layer < model.layers; layer++) {
+          for (const name of ["attn.hook_q", "attn.hook_k", "attn.hook_v", "attn.hook_pattern", "hook_resid_post"]) {
+            want.push(`blocks.${layer}.${name}`);
+          }
+        }
+        for (let i = 0; i < 8; i++) await window.cloze.run({ text: "The quick brown fox jumps over the lazy dog again.", want });
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return Math.max(0, ...tasks);
+      });
+      assert.ok(longest <= 50, `the main thread was busy for ${longest} ms`);
+
+      for (const [width, height] of [[1440, 900], [1024, 768], [761, 900], [390, 844]]) {
+        await page.setViewportSize({ width, height });
+        for (const view of VIEWS) {
+          await ask(page, "set", { view });
+          await page.locator(`[data-view=${view}]`).first().waitFor();
+          await waitForRest(page);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `${view} is ${wide} px wider than ${width}`);
+        }
+      }
+      noProblems(problems);
+    } finally {
+      await browser.close();
+      await server.close();
+    }
+  });
+});

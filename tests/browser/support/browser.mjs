@@ -1,0 +1,120 @@
+// Chromium with or without WebGPU, and pages of it that note every error.
+
+import assert from "node:assert/strict";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { chromium } from "playwright-core";
+
+const QUIET = [
+  "--no-sandbox",
+  "--disable-background-networking",
+  "--disable-quic",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/**
+ * What kind of GPU the browser offers:
+ * - `software`: WebGPU on SwiftShader, which computes right and slowly
+ * - `any`: WebGPU on the machine's own GPU where Chromium takes it, else on SwiftShader
+ * - `no-adapter`: WebGPU without an adapter, as on machines whose drivers are blocked
+ */
+const GPU = {
+  software: ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+  any: ["--enable-unsafe-webgpu", "--enable-features=Vulkan"],
+  "no-adapter": [],
+};
+
+/**
+ * Starts Chromium, headless.
+ * @param {{gpu?: keyof typeof GPU, flags?: string[]}} options
+ */
+export function launch({ gpu = "no-adapter", flags = [] } = {}) {
+  return chromium.launch({ executablePath: executable(), headless: true, args: [...QUIET, ...GPU[gpu], ...flags] });
+}
+
+/** The browser's path: `$CHROMIUM`, or the first of the usual names on PATH. */
+function executable() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+  for (const folder of process.env.PATH.split(delimiter)) {
+    for (const name of names) {
+      try {
+        accessSync(join(folder, name), constants.X_OK);
+        return join(folder, name);
+      } catch {
+        // Not here.
+      }
+    }
+  }
+  throw new Error("Chromium was not found on PATH. Install it, or give its path as CHROMIUM.");
+}
+
+/**
+ * A page in a context of its own (with an empty cache) that notes what goes wrong in it.
+ * @returns {Promise<{page: import("playwright-core").Page, problems: string[]}>}
+ */
+export async function newPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: "light", ...options });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(`page error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(`console error: ${message.text()}`);
+  });
+  page.setDefaultTimeout(60_000);
+  return { page, problems };
+}
+
+/** Fails if anything went wrong in the page since the last call. */
+export function noProblems(problems) {
+  assert.deepEqual(problems.splice(0), []);
+}
+
+/**
+ * Opens Cloze and waits until the engine of the first model is chosen for good.
+ * @param {string} fragment without `#`
+ */
+export async function openCloze(page, origin, fragment = "") {
+  await page.goto(`${origin}/${fragment && `#${fragment}`}`);
+  await page.evaluate(() => window.cloze.ready);
+}
+
+/**
+ * Calls a verb of `window.cloze` in the page. Comes back with `{value}`, or with `{error: {code, message}}` if the
+ * promise was rejected. Float32Arrays become plain arrays.
+ */
+export function call(page, verb, ...args) {
+  return page.evaluate(
+    async ({ verb, args }) => {
+      const plain = (value) => {
+        if (value instanceof Float32Array) return Array.from(value);
+        if (Array.isArray(value)) return value.map(plain);
+        if (value === null || typeof value !== "object") return value;
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+      };
+      try {
+        return { value: plain(await window.cloze[verb](...args)) };
+      } catch (error) {
+        return { error: { code: error.code, message: error.message } };
+      }
+    },
+    { verb, args },
+  );
+}
+
+/** As `call`, for what must succeed. */
+export async function ask(page, verb, ...args) {
+  const { value, error } = await call(page, verb, ...args);
+  assert.equal(error, undefined, `cloze.${verb} failed: ${error?.code}: ${error?.message}`);
+  return value;
+}
+
+/** As `call`, for what must be refused with `code`, in a sentence. */
+export async function refused(page, code, verb, ...args) {
+  const { value, error } = await call(page, verb, ...args);
+  assert.ok(error, `cloze.${verb} should have been refused, but gave ${JSON.stringify(value)?.slice(0, 200)}`);
+  assert.equal(error.code, code, error.message);
+  assert.ok(error.message?.length > 10, `"${error.message}" is no sentence`);
+  return error;
+}

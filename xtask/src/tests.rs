@@ -1,0 +1,120 @@
+//! Everything that is tested, in the order in which mistakes are cheapest to find.
+
+use std::fs;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{command, root, run, seconds, timed};
+use crate::{tools, web};
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Format,
+    Lint,
+    Native,
+    Web,
+    Browser,
+}
+
+impl Step {
+    const ALL: [Step; 5] = [Step::Format, Step::Lint, Step::Native, Step::Web, Step::Browser];
+
+    fn name(self) -> &'static str {
+        match self {
+            Step::Format => "format",
+            Step::Lint => "lint",
+            Step::Native => "native",
+            Step::Web => "web",
+            Step::Browser => "browser",
+        }
+    }
+
+    /// What it does, and how long that usually takes.
+    fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Step::Format => ("Checking the sources' format", "a second"),
+            Step::Lint => {
+                ("Looking for lints, natively and in both wasm programs", "8 minutes the first time")
+            }
+            Step::Native => ("Native tests", "8 minutes the first time, then 1 minute"),
+            Step::Web => ("The page as `cargo xtask serve` serves it", "10 minutes the first time"),
+            Step::Browser => ("Tests in headless Chromium", "5 minutes"),
+        }
+    }
+
+    fn run(self) -> Result<()> {
+        match self {
+            Step::Format => {
+                tools::for_lints()?;
+                run(command("cargo").args(["fmt", "--all", "--check"]))
+                    .context("the sources are not formatted; `cargo fmt --all` does it")
+            }
+            Step::Lint => {
+                tools::for_lints()?;
+                let (page, engine) =
+                    (["--features", "page", "--bin", "page"], ["--features", "engine", "--bin", "engine"]);
+                lint(&["--workspace", "--all-targets"])?;
+                for program in [page, engine] {
+                    let wasm = ["--target", "wasm32-unknown-unknown", "--lib", "--no-default-features"];
+                    lint(&[&wasm[..], &program[..]].concat())?;
+                }
+                Ok(())
+            }
+            Step::Native => run(command("cargo").args(["test", "--workspace"])),
+            Step::Web => web::build_if_stale(),
+            Step::Browser => browser(),
+        }
+    }
+}
+
+impl FromStr for Step {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Step> {
+        let Some(step) = Step::ALL.into_iter().find(|step| step.name() == name) else {
+            let names = Step::ALL.map(Step::name).join(", ");
+            bail!("there is no test step \"{name}\"; the steps are {names}");
+        };
+        Ok(step)
+    }
+}
+
+/// Runs the named steps, or all of them if none is named, and stops at the first that fails.
+///
+/// # Errors
+/// What the step that failed says.
+pub(crate) fn run_all(steps: &[Step]) -> Result<()> {
+    let mut times = Vec::new();
+    for step in Step::ALL.into_iter().filter(|step| steps.is_empty() || steps.contains(step)) {
+        let (what, usually) = step.describe();
+        times.push((step, timed(what, usually, || step.run())?));
+    }
+    println!();
+    for (step, time) in times {
+        println!("{:>8}  passed in {}", step.name(), seconds(time));
+    }
+    Ok(())
+}
+
+fn lint(selection: &[&str]) -> Result<()> {
+    run(command("cargo").arg("clippy").args(selection).args(["--", "-D", "warnings"]))
+}
+
+fn browser() -> Result<()> {
+    let chromium = tools::for_browser()?;
+    // One after the other: they share two cores with a GPU made of software.
+    let runner = ["--test", "--test-concurrency=1", "--test-reporter=spec"];
+    run(command("node").args(runner).args(browser_tests()?).env("CHROMIUM", chromium))
+}
+
+fn browser_tests() -> Result<Vec<PathBuf>> {
+    let folder = root().join("tests/browser");
+    let files = fs::read_dir(&folder).with_context(|| format!("{} could not be read", folder.display()))?;
+    let mut files = files.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,197 @@
+//! What the other commands need on this machine, installed where it is missing.
+//!
+//! Programs that are bound to one version (`wasm-bindgen`, `trunk`, `wasm-opt`) go to `target/tools` unless the
+//! machine has that version already, so that nobody's own tools are replaced.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{announce, command, find, output, root, run, tools_folder};
+
+const WASM: &str = "wasm32-unknown-unknown";
+
+/// Installs what building the page needs: the wasm32 target, `wasm-bindgen` and `trunk`.
+///
+/// # Errors
+/// If something is missing and cannot be installed.
+pub(crate) fn for_web() -> Result<()> {
+    wasm_target()?;
+    // Trunk downloads a wasm-bindgen of its own unless it finds the very version of Cargo.lock.
+    cargo_program("wasm-bindgen", "wasm-bindgen-cli", &locked_version("wasm-bindgen")?, "3 minutes")?;
+    cargo_program("trunk", "trunk", &tool_version("trunk")?, "5 minutes")
+}
+
+/// Installs what checking the sources needs: rustfmt, clippy and the wasm32 target.
+///
+/// # Errors
+/// If something is missing and cannot be installed.
+pub(crate) fn for_lints() -> Result<()> {
+    wasm_target()?;
+    for (subcommand, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if output(command("cargo").args([subcommand, "--version"])).is_none() {
+            announce(&format!("Installing {component}"), "seconds");
+            run(command("rustup").args(["component", "add", component]))
+                .with_context(|| format!("{component} is missing, and rustup could not install it"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Installs what the tests in a browser need: Chromium and the packages of `tests/browser`. Gives Chromium's path.
+///
+/// # Errors
+/// If something is missing and cannot be installed.
+pub(crate) fn for_browser() -> Result<PathBuf> {
+    node()?;
+    npm_packages(&root().join("tests/browser"))?;
+    chromium()
+}
+
+/// Installs `wasm-opt` as npm has it. Distributions' versions are not used: Debian 12's writes modules that do not
+/// load.
+///
+/// # Errors
+/// If node is missing or npm cannot install it.
+pub(crate) fn wasm_opt() -> Result<PathBuf> {
+    node()?;
+    let version = tool_version("binaryen")?;
+    let package = tools_folder().join("node_modules/binaryen");
+    let manifest = fs::read_to_string(package.join("package.json")).unwrap_or_default();
+    if !manifest.contains(&format!("\"version\": \"{version}\"")) {
+        announce(&format!("Installing wasm-opt {version}"), "10 seconds");
+        fs::create_dir_all(tools_folder())?;
+        let prefix = tools_folder();
+        run(command("npm")
+            .args(["install", "--no-save", "--no-audit", "--no-fund", "--prefix"])
+            .arg(prefix)
+            .arg(format!("binaryen@{version}")))?;
+    }
+    Ok(package.join("bin/wasm-opt"))
+}
+
+fn wasm_target() -> Result<()> {
+    let libraries = output(command("rustc").args(["--print", "target-libdir", "--target", WASM]));
+    if libraries.is_some_and(|folder| Path::new(&folder).is_dir()) {
+        return Ok(());
+    }
+    announce(&format!("Installing Rust's target {WASM}"), "10 seconds");
+    run(command("rustup").args(["target", "add", WASM]))
+        .with_context(|| format!("Rust's target {WASM} is missing, and rustup could not install it"))
+}
+
+/// Installs `program` of crate `package` unless exactly `version` is there.
+fn cargo_program(program: &str, package: &str, version: &str, usually: &str) -> Result<()> {
+    let installed = output(command(program).arg("--version"));
+    if installed.is_some_and(|line| line.split_whitespace().nth(1) == Some(version)) {
+        return Ok(());
+    }
+    announce(&format!("Installing {program} {version}"), usually);
+    let folder = tools_folder();
+    let install = |locked: bool| {
+        let mut install = command("cargo");
+        install.args(["install", package, "--version", &format!("={version}"), "--force"]);
+        if package == "trunk" {
+            // Its default features are an update check and TLS, for downloads that we make needless.
+            install.arg("--no-default-features");
+        }
+        if locked {
+            install.arg("--locked");
+        }
+        install
+            .arg("--root")
+            .arg(&folder)
+            .env("CARGO_TARGET_DIR", folder.join("build"))
+            // They run for seconds and are compiled once: compile time counts more than speed.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "2");
+        run(&mut install)
+    };
+    if let Err(error) = install(true) {
+        // A mirror can lag behind the versions that the crate locked.
+        println!("{error:#}; once more, with the versions that this machine's registry has");
+        install(false)?;
+    }
+    fs::remove_dir_all(folder.join("build")).context("the build folder of the tools could not be removed")
+}
+
+/// The version of crate `name` in `Cargo.lock`.
+fn locked_version(name: &str) -> Result<String> {
+    let lock = toml_file("Cargo.lock")?;
+    let packages = lock.get("package").and_then(toml::Value::as_array);
+    let package = packages.into_iter().flatten().find(|package| text(package, "name") == Some(name));
+    let version = package.and_then(|package| text(package, "version"));
+    version.map(str::to_owned).with_context(|| format!("Cargo.lock has no {name}"))
+}
+
+/// The version of a tool in `[workspace.metadata.tools]` of `Cargo.toml`.
+fn tool_version(name: &str) -> Result<String> {
+    let manifest = toml_file("Cargo.toml")?;
+    let tools = ["workspace", "metadata", "tools"].iter().try_fold(&manifest, |value, key| value.get(key));
+    let version = tools.and_then(|tools| text(tools, name));
+    version.map(str::to_owned).with_context(|| format!("Cargo.toml has no workspace.metadata.tools.{name}"))
+}
+
+fn toml_file(name: &str) -> Result<toml::Value> {
+    let text = fs::read_to_string(root().join(name)).with_context(|| format!("{name} could not be read"))?;
+    text.parse::<toml::Table>().map(toml::Value::Table).with_context(|| format!("{name} is not TOML"))
+}
+
+fn text<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
+    table.get(key)?.as_str()
+}
+
+/// Makes sure that node is there and new enough.
+fn node() -> Result<()> {
+    let version = output(command("node").arg("--version"));
+    let major =
+        version.as_deref().and_then(|v| v.trim_start_matches('v').split('.').next()?.parse::<u32>().ok());
+    match major {
+        Some(20..) => Ok(()),
+        Some(_) => bail!("Node {} is too old; install Node 20 or newer", version.unwrap_or_default()),
+        None => bail!("Node is missing; install Node 20 or newer, with npm"),
+    }
+}
+
+/// Installs the packages that the folder's `package-lock.json` names, unless they are newer than it.
+fn npm_packages(folder: &Path) -> Result<()> {
+    let modified = |file: &str| fs::metadata(folder.join(file)).and_then(|meta| meta.modified()).ok();
+    if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
+        return Ok(());
+    }
+    announce("Installing the packages of the browser tests", "5 seconds");
+    run(command("npm").arg("ci").current_dir(folder))
+}
+
+/// Chromium's path; installed from Debian's packages where there is none.
+fn chromium() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("CHROMIUM") {
+        return Ok(path.into());
+    }
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
+    let app = PathBuf::from("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome");
+    let installed = || find(&names).or_else(|| app.is_file().then(|| app.clone()));
+    if let Some(path) = installed() {
+        return Ok(path);
+    }
+    let missing = "Chromium is missing; install it, or give the path of a Chromium or Chrome in CHROMIUM";
+    if find(&["apt-get"]).is_none() {
+        bail!(missing);
+    }
+    announce("Installing Chromium and fonts from the distribution's packages", "1 minute");
+    let root_user = output(command("id").arg("-u")).as_deref() == Some("0");
+    let apt = || if root_user { command("apt-get") } else { with_sudo() };
+    run(apt().arg("update")).context(missing)?;
+    let packages = ["chromium", "fonts-noto-core"];
+    run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages)).context(missing)?;
+    installed().context(missing)
+}
+
+fn with_sudo() -> std::process::Command {
+    let mut sudo = command("sudo");
+    sudo.arg("apt-get");
+    sudo
+}
