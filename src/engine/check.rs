@@ -43,9 +43,11 @@ impl Reference {
         let largest = values.iter().fold(1.0_f32, |most, value| most.max(value.abs()));
         let found = |id: &usize| row.get(*id).copied().unwrap_or(f32::NAN);
         // `f32::max` passes over NaN, which is the very thing to be found.
-        let max_abs_diff = ids.iter().zip(values).map(|(id, value)| (found(id) - value).abs()).fold(0.0, |most, d| {
-            if d.is_nan() || d > most { d } else { most }
-        });
+        let max_abs_diff = ids
+            .iter()
+            .zip(values)
+            .map(|(id, value)| (found(id) - value).abs())
+            .fold(0.0, |most, d| if d.is_nan() || d > most { d } else { most });
         SelfCheck { max_abs_diff, ok: max_abs_diff <= TOLERANCE * largest }
     }
 }

@@ -19,13 +19,15 @@ impl Session {
         if !logits_wanted {
             want.push(Hook::Logits);
         }
-        let mut run_request = RunRequest { text: request.text.clone(), want, cached: true, ..RunRequest::default() };
+        let mut run_request =
+            RunRequest { text: request.text.clone(), want, cached: true, ..RunRequest::default() };
         let mut steps = Vec::new();
         let mut over = false;
         while steps.len() < request.max_new_tokens && !over {
             let mut run = self.run(&run_request).await?;
             let vocabulary = run.model.vocabulary;
-            let logits = run.activation(Hook::Logits).map(|recorded| recorded.data.as_slice()).unwrap_or_default();
+            let logits =
+                run.activation(Hook::Logits).map(|recorded| recorded.data.as_slice()).unwrap_or_default();
             let logits = &logits[logits.len().saturating_sub(vocabulary)..];
             let considered = distribution(logits, &request.sampling);
             let Some(id) = draw(&considered, &request.sampling, steps.len()) else { break };

@@ -133,10 +133,11 @@ impl Session {
         let want = vec![Hook::Logits, Hook::FinalHidden];
         let request = RunRequest { text: text.to_owned(), want, ..RunRequest::default() };
         let run = self.run_on(network, &request).await?;
-        let row = run.activation(Hook::Logits).or_else(|| run.activation(Hook::FinalHidden)).and_then(|recorded| {
-            let width = *recorded.shape.last()?;
-            recorded.data.chunks(width).nth(position)
-        });
+        let row =
+            run.activation(Hook::Logits).or_else(|| run.activation(Hook::FinalHidden)).and_then(|recorded| {
+                let width = *recorded.shape.last()?;
+                recorded.data.chunks(width).nth(position)
+            });
         Ok(row.unwrap_or_default().to_vec())
     }
 
@@ -192,7 +193,9 @@ impl Session {
             text: request.text.clone(),
             text_b: request.text_b.clone(),
             predictions: self.predictions(&predict, &logits, request.top_k),
-            nsp: nsp.map(|logits| NextSentence { is_next: softmax(&logits).first().copied().unwrap_or_default() }),
+            nsp: nsp.map(|logits| NextSentence {
+                is_next: softmax(&logits).first().copied().unwrap_or_default(),
+            }),
             tokens,
             activations,
             truncated,

@@ -42,7 +42,8 @@ struct Meter<'a> {
 impl Meter<'_> {
     async fn fetch(&mut self, base: &str, file: &str) -> Result<Vec<u8>, Problem> {
         let address = format!("{base}{file}");
-        let named = |code: &str, detail: String| Problem::new(code, detail).with("file", file).with("url", &address);
+        let named =
+            |code: &str, detail: String| Problem::new(code, detail).with("file", file).with("url", &address);
         let offline = |_| named("network", format!("nothing answered at {address}"));
 
         let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
@@ -50,7 +51,8 @@ impl Meter<'_> {
         let response: Response = response.unchecked_into();
         if !response.ok() {
             let status = response.status();
-            return Err(named("http-status", format!("{address} answered with status {status}")).with("status", status));
+            return Err(named("http-status", format!("{address} answered with status {status}"))
+                .with("status", status));
         }
         let header = |name: &str| response.headers().get(name).ok().flatten();
         if header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
@@ -71,7 +73,8 @@ impl Meter<'_> {
                 if Reflect::get(&part, &"done".into()).is_ok_and(|done| done.is_truthy()) {
                     break;
                 }
-                let Ok(chunk) = Reflect::get(&part, &"value".into()).and_then(|value| value.dyn_into::<Uint8Array>())
+                let Ok(chunk) =
+                    Reflect::get(&part, &"value".into()).and_then(|value| value.dyn_into::<Uint8Array>())
                 else {
                     break;
                 };

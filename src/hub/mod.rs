@@ -6,7 +6,7 @@ mod source;
 mod fetch;
 
 #[cfg(all(feature = "engine", target_arch = "wasm32"))]
-pub use fetch::fetch;
+pub use fetch::{OnProgress, fetch};
 pub use source::Source;
 
 /// The bytes of a checkpoint's files.

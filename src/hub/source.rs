@@ -26,7 +26,9 @@ impl Source {
             "gpt" => return Ok(Source::Embedded("gpt")),
             _ => {}
         }
-        let Some(address) = name.strip_prefix("url:") else { return refuse("is no model that this page knows") };
+        let Some(address) = name.strip_prefix("url:") else {
+            return refuse("is no model that this page knows");
+        };
         let web = address.starts_with("https://") || address.starts_with("http://");
         if !web || address.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return refuse("holds no web address");
@@ -58,7 +60,9 @@ mod tests {
         ] {
             assert_eq!(Source::parse(name).map(|source| source.base()), Ok(base.to_owned()));
         }
-        for name in ["", "BERT", "url:", "url:ftp://a/", "url:javascript:alert(1)", "hf:a/b", "url:https://a b/"] {
+        for name in
+            ["", "BERT", "url:", "url:ftp://a/", "url:javascript:alert(1)", "hf:a/b", "url:https://a b/"]
+        {
             let problem = Source::parse(name).unwrap_err();
             assert_eq!(problem.code, "bad-source");
             assert!(problem.detail.contains("Use \"bert\""));

@@ -107,7 +107,13 @@ impl Gpt2 {
     /// `ids` is the whole input and begins with what the cache holds; at least one token is new. Returns the logits
     /// after the last token, `[1, vocabulary]`. Recorded activations cover the new positions; recorded logits too,
     /// or the last position alone if `last_only`.
-    pub fn forward(&self, ids: &[u32], cache: &mut KvCache, last_only: bool, rec: &mut Recorder) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        ids: &[u32],
+        cache: &mut KvCache,
+        last_only: bool,
+        rec: &mut Recorder,
+    ) -> Tensor<2> {
         let past = cache.len();
         let new = &ids[past..];
         let positions: Vec<u32> = (past as u32..ids.len() as u32).collect();

@@ -46,7 +46,8 @@ impl Recorder {
         }
         let rest = values.split_off(self.kept.len());
         let activations = self.kept.into_iter().zip(values);
-        let activations = activations.map(|((hook, shape, _), data)| Activation { hook, shape, data }).collect();
+        let activations =
+            activations.map(|((hook, shape, _), data)| Activation { hook, shape, data }).collect();
         Ok((activations, rest))
     }
 }

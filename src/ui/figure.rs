@@ -125,7 +125,9 @@ pub fn unread(run: &Run) -> &str {
     if run.truncated == 0 {
         return "";
     }
-    let end = run.tokens.iter().filter(|token| token.segment == 0).map(|token| token.end).max().unwrap_or(0);
+    // The [SEP] that was added stands at the end of the whole text.
+    let in_text = run.tokens.iter().filter(|token| token.segment == 0 && token.start < token.end);
+    let end = in_text.map(|token| token.end).max().unwrap_or(0);
     run.text.get(end..).unwrap_or_default().trim()
 }
 
@@ -277,6 +279,7 @@ mod tests {
         let mut run = run();
         assert_eq!(unread(&run), "");
         run.tokens.remove(5);
+        run.tokens[5] = token("[SEP]", run.text.len()..run.text.len(), None, true);
         run.truncated = 1;
         assert_eq!(unread(&run), "hier");
     }

@@ -64,13 +64,17 @@ mod tests {
 
     #[test]
     fn numbers_print_as_the_design_says() {
-        for (p, text) in [(0.462, "46.2\u{a0}%"), (0.0004, "<0.1\u{a0}%"), (0.0, "0.0\u{a0}%"), (1.0, "100.0\u{a0}%")] {
+        for (p, text) in
+            [(0.462, "46.2\u{a0}%"), (0.0004, "<0.1\u{a0}%"), (0.0, "0.0\u{a0}%"), (1.0, "100.0\u{a0}%")]
+        {
             assert_eq!(percent(p), text);
         }
         for (value, text) in [(-1.25, "\u{2212}1.2"), (0.04, "0.0"), (-0.04, "0.0"), (12.0, "12.0")] {
             assert_eq!(signed(value, 1), text);
         }
-        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (30_522, "30,522"), (1_234_567, "1,234,567")] {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (30_522, "30,522"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(thousands(number), text);
         }
         assert_eq!(scientific(4.2e-5), "4\u{a0}×\u{a0}10⁻⁵");

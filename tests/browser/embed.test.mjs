@@ -12,7 +12,7 @@ const PANELS = [
   ["mask", "tokens", "[data-token]"],
   ["attention", "heatmap", "[data-cell]"],
   ["attention", "heads", "[data-head]"],
-  ["generate", "text", "[data-token], [data-step]"],
+  ["generate", "text", "[data-prediction]"],
   ["generate", "dist", "[data-candidate]"],
 ];
 

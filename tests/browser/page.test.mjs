@@ -79,9 +79,9 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     await heads.first().waitFor();
     assert.equal(await heads.count(), bert.layers * bert.heads + gpt.layers * gpt.heads);
     await heads.nth(1).click();
-    const cell = page.locator('[data-view=attention] [data-cell="2,1"]').first();
-    await cell.hover();
-    await page.getByText(/0\.\d\d/).first().waitFor();
+    const map = page.locator("[data-view=attention] .hm-cells").first();
+    await map.hover({ position: { x: 30, y: 60 } });
+    await page.getByText(/→ .*: 0\.\d\d/).first().waitFor();
     assert.ok((await page.locator("[data-view=attention] canvas, [data-view=attention] svg").count()) > 0);
     noProblems(problems);
   });
@@ -92,7 +92,7 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     const steps = page.locator("[data-view=generate] [data-step]");
     await page.locator("[data-view=generate] [data-candidate]").first().waitFor();
     const before = await steps.count();
-    await page.getByRole("button", { name: /^(next )?step\b|^next\b/i }).first().click();
+    await page.getByRole("button", { name: "One step forward" }).click();
     await page.waitForFunction((n) => document.querySelectorAll("[data-view=generate] [data-step]").length > n, before);
     await waitForRest(page);
     const { br = "", step } = await ask(page, "state");

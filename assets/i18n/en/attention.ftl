@@ -14,10 +14,9 @@ attention-key-table = as a table
 
 # The sentence, and what is shown.
 attention-sentence = Your sentence
-attention-example-1 = The children looked at the sky because it was red.
-attention-example-2 = The dog that chased the cats was very tired.
-attention-example-3 = She gave her brother the book he had wanted.
-attention-example-4 = The king and his queen lived in a castle.
+attention-example-1 = The dog ran away because it was very scared.
+attention-example-2 = The children looked at the sky because it was red.
+attention-example-3 = The cat that chased the dogs was very tired.
 attention-show = Models
 attention-both = Side by side
 attention-special = Hide special tokens
@@ -53,7 +52,7 @@ attention-rescaled = Rows rescaled: { $pieces } held { $percent } % of this row.
 attention-and = { $list } and { $last }
 
 # The same as a table.
-attention-table = { $model }, { $head }: the weight that each query (row) gives to each key (column)
+attention-table = { $title }: the weight that each query (row) gives to each key (column)
 attention-table-corner = query ↓ key →
 attention-not-visible = not visible
 

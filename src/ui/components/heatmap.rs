@@ -234,11 +234,11 @@ fn row_cells(
                 aria-label=says
                 aria-selected=move || (key.get() == Some(position)).to_string()
                 data-cell=format!("{query},{position}")
+                // The style sheet prints it: the cell's name says the weight itself.
+                data-percent=weight.map(whole_percent)
                 class:inverse=inverse
                 class:cur=move || key.get() == Some(position)
-            >
-                {weight.map(whole_percent)}
-            </span>
+            ></span>
         }
     };
     shown.iter().map(cell).collect_view()

@@ -14,7 +14,7 @@ export async function show(page, view) {
 
 /** Replaces the sentence of the lesson that is shown, and waits until the page has answered. */
 export async function typeSentence(page, text) {
-  await page.getByRole("textbox").first().fill(text);
+  await page.locator("[data-sentence]").first().fill(text);
   await waitForRest(page);
 }
 

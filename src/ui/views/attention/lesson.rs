@@ -18,8 +18,7 @@ use crate::ui::words::t;
 pub(super) const LIMIT: usize = 64;
 
 /// The prepared sentences.
-pub(super) const EXAMPLES: [&str; 4] =
-    ["attention-example-1", "attention-example-2", "attention-example-3", "attention-example-4"];
+pub(super) const EXAMPLES: [&str; 3] = ["attention-example-1", "attention-example-2", "attention-example-3"];
 
 /// One of the two models, as the lesson looks at it.
 #[derive(Clone, Copy)]

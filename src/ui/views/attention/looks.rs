@@ -27,9 +27,14 @@ pub(super) fn WhereItLooks() -> impl IntoView {
     let voices = move || {
         let shown = looks
             .with(|looks| [(Family::Bert, looks.above.is_some()), (Family::Gpt2, looks.below.is_some())]);
+        let both = shown.iter().all(|(_, shown)| *shown);
         let voice = |(family, _): (Family, bool)| {
-            let key = if family == Family::Bert { "attention-above" } else { "attention-below" };
-            let says = tr(key, &[("model", model_name(family, "").into())]);
+            let name = model_name(family, "");
+            let says = match family {
+                _ if !both => name,
+                Family::Bert => tr("attention-above", &[("model", name.into())]),
+                Family::Gpt2 => tr("attention-below", &[("model", name.into())]),
+            };
             view! { <b data-voice=voice::name(family)><Voice family/>" "{says}</b>" " }
         };
         shown.into_iter().filter(|(_, shown)| *shown).map(voice).collect_view()

@@ -52,7 +52,7 @@ pub(super) fn AttentionView() -> impl IntoView {
                             />
                         </div>
                         <Show when=move || has_row.get()>
-                            <div class="under">
+                            <div class="under" class:alone=alone>
                                 <looks::WhereItLooks/>
                                 <drill::HowItIsComputed/>
                             </div>

@@ -12,7 +12,6 @@ use crate::ui::attention::spoken;
 use crate::ui::components::heatmap::{Heatmap, Legend};
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::components::prose::Prose;
-use crate::ui::figure;
 use crate::ui::format::whole_percent;
 use crate::ui::frame::voice::{self, Voice, model_name};
 use crate::ui::words::{t, tr};
@@ -68,7 +67,7 @@ pub(super) fn Panel(
 }
 
 /// "BERT, layer 3, head 5".
-fn head_title(model: Model) -> String {
+pub(super) fn head_title(model: Model) -> String {
     let head = model.head.get();
     let name = model_name(model.family, "");
     tr(
@@ -78,7 +77,7 @@ fn head_title(model: Model) -> String {
 }
 
 /// "Layer 3, head 5".
-pub(super) fn head_name(model: Model) -> String {
+fn head_name(model: Model) -> String {
     let head = model.head.get();
     tr("attention-head", &[("layer", (head.layer + 1).into()), ("head", (head.head + 1).into())])
 }
@@ -96,13 +95,11 @@ fn Cut(model: Model) -> impl IntoView {
         let (count, limit) = counts.get()?;
         let args = [("n", count.into()), ("max", limit.into())];
         if count > limit {
-            let unread = model.run.with(|run| run.as_deref().map(|run| figure::unread(run).to_owned()));
             Some(
                 view! {
                     <div class="note" role="status" data-cut="">
                         <p class="note-title">{tr("attention-long-title", &args)}</p>
                         <p class="small muted">{t("attention-long-line")}</p>
-                        <p class="cut" tabindex="0">{unread}</p>
                     </div>
                 }
                 .into_any(),

@@ -3,9 +3,8 @@
 use leptos::prelude::*;
 
 use super::lesson::Model;
-use super::panel::head_name;
+use super::panel::head_title;
 use crate::ui::components::strip::piece;
-use crate::ui::frame::voice::model_name;
 use crate::ui::words::{t, tr};
 
 /// The weights that the heatmap shows, with three decimals.
@@ -14,10 +13,7 @@ pub(super) fn MapTable(
     /// Whose.
     model: Model,
 ) -> impl IntoView {
-    let caption = move || {
-        let name = model_name(model.family, "");
-        tr("attention-table", &[("model", name.into()), ("head", head_name(model).into())])
-    };
+    let caption = move || tr("attention-table", &[("title", head_title(model).into())]);
     let table = move || {
         let (run, map) = (model.run.get()?, model.map.get()?);
         let label = |position: &usize| run.tokens.get(*position).map(|token| piece(&token.piece));

@@ -1,9 +1,11 @@
 //! The sentence, and which models and tokens are shown.
 
+use std::ops::Range;
+
 use leptos::prelude::*;
 
 use super::lesson::{EXAMPLES, Lesson};
-use crate::ui::components::sentence::Sentence;
+use crate::ui::components::sentence::{Mark, Sentence};
 use crate::ui::state::Show as Shown;
 use crate::ui::words::t;
 
@@ -28,10 +30,13 @@ pub(super) fn Top() -> impl IntoView {
             </button>
         }
     };
+    let marks =
+        Memo::new(move |_| unread(lesson).map(|span| Mark { span, class: "unread", label: String::new() }));
     view! {
         <div class="head top">
             <Sentence
                 text=lesson.text
+                marks=Signal::derive(move || marks.get().into_iter().collect())
                 label=Signal::derive(|| t("attention-sentence"))
                 on_change=Callback::new(move |text| lesson.set_text(text))
             />
@@ -59,6 +64,19 @@ pub(super) fn Top() -> impl IntoView {
     }
 }
 
+/// The end of the sentence that a shown model did not read.
+fn unread(lesson: Lesson) -> Option<Range<usize>> {
+    let read = lesson.shown().filter_map(|model| {
+        model.run.with(|run| {
+            let run = run.as_ref().filter(|run| run.truncated > 0)?;
+            // Tokens that were added stand nowhere in the text.
+            run.tokens.iter().filter(|token| token.start < token.end).map(|token| token.end).max()
+        })
+    });
+    let from = read.min()?;
+    Some(from..lesson.text.with(String::len)).filter(|span| span.start < span.end)
+}
+
 /// What stands in the place of the figure while there is no text.
 #[component]
 pub(super) fn Empty() -> impl IntoView {
@@ -74,7 +92,7 @@ pub(super) fn Empty() -> impl IntoView {
         <div class="note" role="status">
             <p class="note-title">{t("attention-empty-title")}</p>
             <p class="small muted">{t("attention-empty-line")}</p>
-            <ul>{EXAMPLES.into_iter().take(3).map(example).collect_view()}</ul>
+            <ul>{EXAMPLES.map(example).collect_view()}</ul>
         </div>
     }
 }

@@ -92,7 +92,10 @@ fn Slider(knob: Knob) -> impl IntoView {
         // The field shows the value that counts, also where it did not change.
         let field = event_target::<HtmlInputElement>(event);
         if !taken || field.type_() != "range" {
-            field.set_value(&knob.shown(sampling.get_untracked()));
+            // A field that is removed tells of its last change too.
+            if let Some(sampling) = sampling.try_get_untracked() {
+                field.set_value(&knob.shown(sampling));
+            }
         }
     };
     let greedy = move || knob == Knob::Temperature && sampling.get().temperature == 0.0;

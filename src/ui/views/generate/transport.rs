@@ -26,8 +26,12 @@ pub(super) fn Transport() -> impl IntoView {
             Ok(typed) => {
                 player.change(|state| state.sampling.seed = typed);
             }
-            // The field shows the seed that counts.
-            Err(_) => seed_field(&event, seed.get_untracked()),
+            // The field shows the seed that counts. A field that is removed tells of its last change too.
+            Err(_) => {
+                if let Some(seed) = seed.try_get_untracked() {
+                    seed_field(&event, seed);
+                }
+            }
         }
     };
     view! {

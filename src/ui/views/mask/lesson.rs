@@ -241,7 +241,8 @@ fn load_before_asking(app: App, layers: Memo<Option<usize>>, input: Memo<String>
     Effect::new(move |_| {
         input.track();
         app.engine_changed(Family::Bert);
-        if layers.get_untracked().is_none() {
+        // The lesson may be gone by the time this effect wakes.
+        if layers.try_get_untracked() == Some(None) {
             leptos::task::spawn_local(async move {
                 // Why it failed stands in the app's `failure`.
                 let _ = app.loaded(Family::Bert).await;
