@@ -76,12 +76,19 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     const bert = await ask(page, "load", "bert");
     const gpt = await ask(page, "load", "gpt");
     const heads = page.locator("[data-view=attention] [data-head]");
-    await heads.first().waitFor();
-    assert.equal(await heads.count(), bert.layers * bert.heads + gpt.layers * gpt.heads);
+    const all = bert.layers * bert.heads + gpt.layers * gpt.heads;
+    await heads.nth(all - 1).waitFor();
+    assert.equal(await heads.count(), all);
     await heads.nth(1).click();
-    const map = page.locator("[data-view=attention] .hm-cells").first();
-    await map.hover({ position: { x: 30, y: 60 } });
-    await page.getByText(/→ .*: 0\.\d\d/).first().waitFor();
+    // The middle of the third row's second cell.
+    const { x, y, width } = await page.locator("[data-panel=bert] .hm-cells").boundingBox();
+    const names = await page.locator("[data-heatmap=bert] .hm-query").allInnerTexts();
+    const cell = width / names.length;
+    await page.mouse.move(x + 1.5 * cell, y + 2.5 * cell);
+    const name = (row) => names[row].replace(/^▸\s*/, "").trim();
+    const readout = page.locator("[data-readout=bert]").filter({ hasText: `${name(2)} → ${name(1)}:` });
+    await readout.waitFor();
+    assert.match(await readout.innerText(), /: [01]\.\d\d/);
     assert.ok((await page.locator("[data-view=attention] canvas, [data-view=attention] svg").count()) > 0);
     noProblems(problems);
   });
