@@ -5,6 +5,7 @@ pub(super) mod barcode;
 pub(super) mod bars;
 pub(super) mod heatmap;
 pub(super) mod measure;
+pub(super) mod notes;
 pub(super) mod problem;
 pub(super) mod prose;
 pub(super) mod sentence;

@@ -19,6 +19,8 @@ use self::lesson::Lesson;
 use crate::trace::Family;
 use crate::ui::app::App;
 use crate::ui::components::measure::holds;
+use crate::ui::components::notes::FoldedNotes;
+use crate::ui::words::t;
 
 /// Where the page is narrow (design: section 2).
 const NARROW: &str = "(max-width: 760px)";
@@ -59,7 +61,7 @@ pub(super) fn AttentionView() -> impl IntoView {
                         </Show>
                     </Show>
                 </div>
-                <notes::FoldedNotes/>
+                <FoldedNotes summary=t("attention-more")><notes::Text/></FoldedNotes>
             </div>
         </section>
     }

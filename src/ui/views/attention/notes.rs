@@ -37,19 +37,9 @@ pub(super) fn Notes(
     }
 }
 
-/// The same text, folded, at the end of a narrow page.
+/// What the lesson is about.
 #[component]
-pub(super) fn FoldedNotes() -> impl IntoView {
-    view! {
-        <details class="folded">
-            <summary>{t("attention-more")}</summary>
-            <Text/>
-        </details>
-    }
-}
-
-#[component]
-fn Text() -> impl IntoView {
+pub(super) fn Text() -> impl IntoView {
     view! {
         <Prose key="attention-text-1"/>
         <Prose key="attention-text-2"/>

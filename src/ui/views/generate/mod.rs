@@ -16,6 +16,7 @@ use leptos::{ev, prelude::*};
 pub(super) use self::embed::GenerateEmbed;
 use self::player::{LISTED, Player};
 use crate::ui::app::App;
+use crate::ui::components::notes::FoldedNotes;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::frame::keys::use_keys;
 use crate::ui::words::t;
@@ -50,7 +51,7 @@ pub(super) fn GenerateView() -> impl IntoView {
                         </div>
                         <cache::Cache/>
                     </div>
-                    <notes::FoldedNotes/>
+                    <FoldedNotes summary=t("generate-more")><notes::Text/></FoldedNotes>
                 </div>
             </div>
         </section>

@@ -37,19 +37,9 @@ pub(super) fn Notes() -> impl IntoView {
     }
 }
 
-/// The same text, folded, at the end of a narrow page.
+/// What the lesson is about.
 #[component]
-pub(super) fn FoldedNotes() -> impl IntoView {
-    view! {
-        <details class="folded">
-            <summary>{t("generate-more")}</summary>
-            <Text/>
-        </details>
-    }
-}
-
-#[component]
-fn Text() -> impl IntoView {
+pub(super) fn Text() -> impl IntoView {
     view! {
         <p>{t("generate-text-1")}</p>
         <p>{t("generate-text-2")}</p>

@@ -21,6 +21,7 @@ pub(super) use self::embed::MaskEmbed;
 use self::actions::MaskAction;
 use self::lesson::Lesson;
 use crate::ui::app::App;
+use crate::ui::components::notes::FoldedNotes;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::words::{t, tr};
 
@@ -40,7 +41,7 @@ pub(super) fn MaskView() -> impl IntoView {
                     <ProblemNote problem=lesson.problem/>
                     <Content/>
                 </div>
-                <notes::FoldedNotes/>
+                <FoldedNotes summary=t("mask-more")><notes::Text/></FoldedNotes>
             </div>
         </section>
     }

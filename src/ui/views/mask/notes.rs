@@ -28,19 +28,9 @@ pub(super) fn Notes() -> impl IntoView {
     }
 }
 
-/// The same text, folded, at the end of a narrow page.
+/// What the lesson is about.
 #[component]
-pub(super) fn FoldedNotes() -> impl IntoView {
-    view! {
-        <details class="folded">
-            <summary>{t("mask-more")}</summary>
-            <Text/>
-        </details>
-    }
-}
-
-#[component]
-fn Text() -> impl IntoView {
+pub(super) fn Text() -> impl IntoView {
     let app = expect_context::<Lesson>().app;
     let layers =
         move || app.status.with(|all| all.get(&Family::Bert).map_or(0, |status| status.model.layers));
