@@ -90,7 +90,7 @@
       );
   }
 
-  function ran({ run }, floats) {
+  function ran({ ran: { run } }, floats) {
     const units = [unitsOfBytes(run.text), unitsOfBytes(run.textB ?? "")];
     const result = {
       model: run.model,
@@ -110,7 +110,7 @@
     return result;
   }
 
-  function generated({ steps }, floats) {
+  function generated({ generated: { steps } }, floats) {
     const cut = cutter(floats);
     return steps.map(({ token: { id, piece, special }, top, ms, activations }) => ({
       token: { id, piece, special },
@@ -145,18 +145,18 @@
     async load(source, options = {}) {
       if (typeof source !== "string") throw bad('load takes "bert", "gpt" or "url:<base>/".');
       const { engine = null } = checked("load", options);
-      return request({ kind: "load", source, engine }, ({ model }) => model);
+      return request({ load: { source, engine } }, ({ loaded: { model } }) => model);
     },
 
     async run(options) {
       const run = checked("run", options, ["text"]);
       await bridge.catch(() => {}); // `request` tells what is wrong.
-      return request({ kind: "run", family: status().model?.family ?? "bert", run }, ran);
+      return request({ run: { family: status().model?.family ?? "bert", run } }, ran);
     },
 
     async generate(options) {
-      const generate = checked("generate", options, ["text", "maxNewTokens"]);
-      return request({ kind: "generate", generate }, generated);
+      const { text, maxNewTokens, want, ...sampling } = checked("generate", options, ["text", "maxNewTokens"]);
+      return request({ generate: { generate: { text, maxNewTokens, want, sampling } } }, generated);
     },
 
     state() {

@@ -13,6 +13,6 @@ wasm_bindgen({ module_or_path: "./engine_bg.wasm" }).then(
   },
   (error) => {
     const problem = { code: "engine-stopped", detail: `the engine's program could not be loaded: ${error}` };
-    postMessage([JSON.stringify({ news: { kind: "stopped", problem } })]);
+    postMessage([JSON.stringify({ news: { stopped: { problem } } })]);
   },
 );

@@ -35,7 +35,7 @@ function fresh(answer = () => ({}), floats = []) {
 const plain = (value) => structuredClone(value);
 
 test("what is asked before the program connects waits for it", async () => {
-  const { cloze, program, asked } = fresh(() => ({ kind: "loaded", model: MODEL }));
+  const { cloze, program, asked } = fresh(() => ({ loaded: { model: MODEL } }));
   assert.equal(cloze.status().engine, null);
   assert.deepEqual(plain(cloze.state()), { view: "mask", t: "a b" });
   const loading = cloze.load("gpt");
@@ -43,7 +43,7 @@ test("what is asked before the program connects waits for it", async () => {
   cloze.connect(program);
   assert.equal(cloze.connect, undefined, "nobody connects twice");
   assert.deepEqual(plain(await loading), MODEL);
-  assert.deepEqual(asked, [{ kind: "load", source: "gpt", engine: null }]);
+  assert.deepEqual(asked, [{ load: { source: "gpt", engine: null } }]);
   assert.deepEqual(plain(await cloze.ready), { ...NOW, reasonMessage: null });
   assert.deepEqual(plain(cloze.state()), { view: "attention", t: "ü" });
   assert.deepEqual(plain(await cloze.set({ view: "mask", h: "x" })), ["h"]);
@@ -59,10 +59,10 @@ test("byte offsets become offsets into JavaScript's string, and values are cut i
     { hook: "logits", shape: [1, 3] },
   ];
   const run = { model: MODEL, text, textB: "ß!", tokens, predictions: [], nsp: { isNext: 0.5 }, activations, truncated: 0, computed: 5, ms: 1 };
-  const { cloze, program, asked } = fresh(() => ({ kind: "ran", run }), [1, 2, 3, 4, 5]);
+  const { cloze, program, asked } = fresh(() => ({ ran: { run } }), [1, 2, 3, 4, 5]);
   cloze.connect(program);
   const result = await cloze.run({ text, textB: "ß!", want: ["hook_embed"], topK: undefined });
-  assert.deepEqual(asked, [{ kind: "run", family: "gpt", run: { text, textB: "ß!", want: ["hook_embed"] } }]);
+  assert.deepEqual(asked, [{ run: { family: "gpt", run: { text, textB: "ß!", want: ["hook_embed"] } } }]);
   const cuts = plain(result.tokens).map(({ start, end, segment }) => (segment === 0 ? text : "ß!").slice(start, end));
   assert.deepEqual(cuts, ["a", "é", "👩", "🏽", "b", "ß"]);
   assert.deepEqual(Array.from(result.activations.hook_embed.data), [1, 2]);
@@ -73,7 +73,7 @@ test("byte offsets become offsets into JavaScript's string, and values are cut i
 
 test("steps share one array of values", async () => {
   const step = (id) => ({ token: { id, piece: "x", special: false, start: 0, end: 0 }, top: [], ms: 1, activations: [{ hook: "logits", shape: [2] }] });
-  const { cloze, program } = fresh(() => ({ kind: "generated", steps: [step(7), step(8)] }), [1, 2, 3, 4]);
+  const { cloze, program } = fresh(() => ({ generated: { steps: [step(7), step(8)] } }), [1, 2, 3, 4]);
   cloze.connect(program);
   const steps = await cloze.generate({ text: "a", maxNewTokens: 2 });
   assert.deepEqual(plain(steps[1].token), { id: 8, piece: "x", special: false });
