@@ -104,7 +104,9 @@ fn only(allowed: &[&str], crates: &[&str]) {
 #[test]
 fn the_sources_are_found() {
     let modules: BTreeSet<String> = sources().into_iter().map(|source| source.module).collect();
-    for module in ["bin", "checkpoint", "engine", "hub", "lesson", "models", "tokenization", "trace", "ui"] {
+    for module in
+        ["bin", "checkpoint", "engine", "gpu", "hub", "lesson", "models", "tokenization", "trace", "ui"]
+    {
         assert!(modules.contains(module), "src/{module} is missing: update this test with the code map");
     }
     let sources = sources();
@@ -126,7 +128,8 @@ fn leptos_stays_in_the_page_and_the_browser_at_the_edges() {
 /// Invariant 2, and its like for the other crates: each is named where its subject is.
 #[test]
 fn each_crate_is_named_where_its_subject_is() {
-    only(&["models", "engine", "checkpoint", "bin"], &["burn"]);
+    only(&["models", "engine"], &["burn"]);
+    only(&["gpu"], &["wgpu"]);
     only(&["tokenization"], &["tokenizers"]);
     only(&["checkpoint"], &["safetensors"]);
     only(&["ui"], &["fluent_bundle", "unic_langid"]);
@@ -142,7 +145,8 @@ fn arrows_point_down() {
         ("hub", &["checkpoint"]),
         ("checkpoint", &["trace"]),
         ("models", &["checkpoint", "trace"]),
-        ("engine", &["checkpoint", "hub", "lesson", "models", "tokenization", "trace"]),
+        ("gpu", &["checkpoint", "trace"]),
+        ("engine", &["checkpoint", "gpu", "hub", "lesson", "models", "tokenization", "trace"]),
         ("ui", &["lesson", "trace"]),
     ] {
         for source in sources().iter_mut().filter(|source| source.module == module) {

@@ -1,20 +1,53 @@
-//! Every activation of every reference checkpoint on the CPU path, against Hugging Face's own implementation, and the
-//! properties that hold for any model. The references and the script that makes them lie in `tests/golden`.
+//! Every activation of every reference checkpoint, on the CPU path and on this machine's Vulkan adapter, against Hugging
+//! Face's own implementation, and the properties that hold for any model. The references and the script that makes them
+//! lie in `tests/golden`.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use cloze::engine::protocol::{GenerateRequest, RunRequest, Sampling};
 use cloze::engine::{Reference, Session};
+use cloze::gpu::Gpu;
 use cloze::hub::Files;
 use cloze::trace::{Activation, Family, Hook, Run};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
-/// How far an activation may lie from its reference on the CPU.
+/// How far an activation may lie from its reference on the CPU, and two ways of computing the same from each other.
 const TOLERANCE: f32 = 1e-4;
+
+/// Where a model computes.
+#[derive(Clone)]
+enum Engine {
+    Cpu,
+    Gpu(Rc<Gpu>),
+}
+
+impl Engine {
+    fn both() -> [Engine; 2] {
+        let gpu = pollster::block_on(Gpu::new(None))
+            .expect("there is a Vulkan adapter; on Debian mesa-vulkan-drivers brings one in software");
+        [Engine::Cpu, Engine::Gpu(Rc::new(gpu))]
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Engine::Cpu => "CPU",
+            Engine::Gpu(_) => "GPU",
+        }
+    }
+
+    /// How far an activation may lie from its reference.
+    fn tolerance(&self) -> f32 {
+        match self {
+            Engine::Cpu => TOLERANCE,
+            Engine::Gpu(_) => 1e-3,
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct Golden {
@@ -57,7 +90,19 @@ fn files(folder: &Path) -> Files {
 }
 
 fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
-    let session = Session::new(name, &files(folder)).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    reviewed_on(&Engine::Cpu, name, folder, golden)
+}
+
+fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Reviewed {
+    let files = files(folder);
+    let session = Session::new(name, &files).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    if let Engine::Gpu(gpu) = engine {
+        let moved = async {
+            let reference = session.own_reference().await?;
+            session.move_to_gpu(&files, Rc::clone(gpu), &reference).await
+        };
+        pollster::block_on(moved).unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    }
     let values = read(&golden.join("golden.safetensors"));
     let golden = serde_json::from_slice(&read(&golden.join("golden.json")))
         .expect("golden.json is as make.py writes it");
@@ -65,7 +110,7 @@ fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
 }
 
 /// The small random checkpoints, then the two that the page brings.
-fn all() -> Vec<Reviewed> {
+fn all(engine: &Engine) -> Vec<Reviewed> {
     let checkpoints = root().join("tests/golden/checkpoints");
     let mut folders: Vec<PathBuf> = fs::read_dir(&checkpoints)
         .expect("the checkpoints lie there")
@@ -75,10 +120,11 @@ fn all() -> Vec<Reviewed> {
     assert!(folders.len() >= 8, "only {} reference checkpoints", folders.len());
     let small = folders.iter().map(|folder| {
         let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
-        reviewed(name, folder, folder)
+        reviewed_on(engine, name, folder, folder)
     });
     let embedded = ["bert", "gpt"].map(|name| {
-        reviewed(
+        reviewed_on(
+            engine,
             name,
             &root().join("assets/models").join(name),
             &root().join("tests/golden/embedded").join(name),
@@ -111,8 +157,14 @@ fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
 
 #[test]
 fn every_activation_equals_hugging_face() {
+    for engine in Engine::both() {
+        every_activation_on(&engine);
+    }
+}
+
+fn every_activation_on(engine: &Engine) {
     let mut compared = 0;
-    for reviewed in all() {
+    for reviewed in all(engine) {
         let references = SafeTensors::deserialize(&reviewed.values).expect("golden.safetensors is readable");
         let layers = reviewed.session.card().layers;
         let mut worst = (0.0, String::new());
@@ -140,21 +192,26 @@ fn every_activation_equals_hugging_face() {
                     .unwrap_or_else(|| panic!("{}: {name} was not recorded", reviewed.name));
                 assert_eq!(ours.shape, reference.shape(), "{}: shape of {name}", reviewed.name);
                 let difference = largest_difference(&ours.data, &values);
-                assert!(difference <= TOLERANCE, "{}: {name} differs by {difference}", reviewed.name);
+                assert!(
+                    difference <= engine.tolerance(),
+                    "{}, {}: {name} differs by {difference}",
+                    engine.name(),
+                    reviewed.name
+                );
                 if difference > worst.0 {
                     worst = (difference, name);
                 }
                 compared += 1;
             }
         }
-        println!("{}: {:e} at most, at {}", reviewed.name, worst.0, worst.1);
+        println!("{}, {}: {:e} at most, at {}", engine.name(), reviewed.name, worst.0, worst.1);
     }
     assert!(compared > 500, "only {compared} activations were compared");
 }
 
 #[test]
 fn patterns_are_probabilities_and_causal_ones_look_back_only() {
-    for reviewed in all() {
+    for reviewed in Engine::both().iter().flat_map(all) {
         for case in &reviewed.golden.cases {
             let run = everything(&reviewed, case);
             for layer in 0..run.model.layers {
@@ -179,7 +236,9 @@ fn patterns_are_probabilities_and_causal_ones_look_back_only() {
 
 #[test]
 fn generation_with_the_cache_equals_generation_without() {
-    for reviewed in all().into_iter().filter(|reviewed| reviewed.golden.family == Family::Gpt2) {
+    let every = Engine::both();
+    let every = every.iter().flat_map(all);
+    for reviewed in every.filter(|reviewed| reviewed.golden.family == Family::Gpt2) {
         let text = &reviewed.golden.cases[0].text;
         let layers = reviewed.session.card().layers;
         let want = vec![Hook::Logits, Hook::Pattern(layers - 1), Hook::FinalHidden];

@@ -69,6 +69,16 @@ pub struct Gpt2Config {
     pub tie_word_embeddings: bool,
 }
 
+impl Gpt2Config {
+    /// What the products of queries and keys are multiplied by in `layer`.
+    pub fn attention_scale(&self, layer: usize) -> f32 {
+        let head_size = self.n_embd / self.n_head;
+        let by_size = if self.scale_attn_weights { (head_size as f32).sqrt() } else { 1.0 };
+        let by_layer = if self.scale_attn_by_inverse_layer_idx { (layer + 1) as f32 } else { 1.0 };
+        (by_size * by_layer).recip()
+    }
+}
+
 /// The function between an MLP's two maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {

@@ -34,6 +34,8 @@ pub struct Checkpoint {
     pub network: Network,
     /// Number of weights; a matrix that is tied to another counts once.
     pub parameters: usize,
+    /// Whether the file keeps every weight in half precision (F16), so that nothing is lost by computing with that.
+    pub half_precision: bool,
 }
 
 /// The sizes and the weights of a network.
@@ -73,6 +75,7 @@ impl Checkpoint {
 pub fn load(config: &[u8], weights: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
     let config = Config::parse(config)?;
     let file = TensorFile::parse(weights)?;
+    let half_precision = file.half_precision();
     let (network, parameters) = match config {
         Config::Bert(config) => {
             let (weights, parameters) = BertWeights::read(&config, &file)?;
@@ -83,5 +86,5 @@ pub fn load(config: &[u8], weights: Vec<u8>) -> Result<Checkpoint, CheckpointErr
             (Network::Gpt2 { config, weights }, parameters)
         }
     };
-    Ok(Checkpoint { network, parameters })
+    Ok(Checkpoint { network, parameters, half_precision })
 }

@@ -66,6 +66,12 @@ impl TensorFile {
         &self.names
     }
 
+    /// Whether all its floating-point numbers are stored as F16.
+    pub fn half_precision(&self) -> bool {
+        let kinds = self.header.tensors();
+        kinds.values().all(|info| !matches!(info.dtype, Dtype::F32 | Dtype::BF16 | Dtype::F64))
+    }
+
     /// Whether any tensor's name begins with `prefix`.
     pub(super) fn has_prefix(&self, prefix: &str) -> bool {
         self.names.iter().any(|name| name.starts_with(prefix))

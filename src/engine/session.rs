@@ -3,16 +3,15 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use burn::tensor::{Device, Tensor};
 use web_time::Instant;
 
 use super::check::{Expected, Reference};
-use super::network::Network;
+use super::network::{Network, Pass};
 use super::protocol::{EngineKind, Problem, RunRequest, SelfCheck};
 use crate::checkpoint::{self, Checkpoint};
+use crate::gpu::Gpu;
 use crate::hub::Files;
 use crate::lesson::sampling::softmax;
-use crate::models::{KvCache, Recorder};
 use crate::tokenization::Tokenizer;
 use crate::trace::{Candidate, Family, Hook, ModelCard, NextSentence, Prediction, Run, Token};
 
@@ -30,8 +29,6 @@ pub struct Session {
     gpu: RefCell<Option<Rc<Network>>>,
     /// Why the GPU was left, if it was.
     fault: RefCell<Option<Problem>>,
-    /// GPT's keys and values of the last run that asked for them, on the device that computes now.
-    cache: RefCell<KvCache>,
 }
 
 impl Session {
@@ -47,21 +44,15 @@ impl Session {
         Ok(Session {
             card,
             tokenizer,
-            cpu: Rc::new(Network::new(checkpoint, &Device::flex())),
+            cpu: Rc::new(Network::on_cpu(checkpoint)),
             gpu: RefCell::default(),
             fault: RefCell::default(),
-            cache: RefCell::default(),
         })
     }
 
     /// The model's sizes.
     pub fn card(&self) -> &ModelCard {
         &self.card
-    }
-
-    /// The size of its largest table on a GPU, in bytes: the word table in f32.
-    pub fn largest_table(&self) -> u64 {
-        (self.card.vocabulary * self.card.hidden * size_of::<f32>()) as u64
     }
 
     /// Where it computes now.
@@ -78,29 +69,28 @@ impl Session {
     /// on, else it stays on the CPU.
     ///
     /// # Errors
-    /// `gpu-failed` if it cannot compute there at all, `self-check-failed` if it computes wrong numbers.
+    /// `gpu-limits` if the model does not fit, `gpu-failed` if it cannot compute there at all, `self-check-failed` if it
+    /// computes wrong numbers.
     pub async fn move_to_gpu(
         &self,
         files: &Files,
-        device: &Device,
+        gpu: Rc<Gpu>,
         reference: &Reference,
     ) -> Result<SelfCheck, Problem> {
         let checkpoint = checkpoint::load(&files.config, files.weights.clone())?;
-        let network = Rc::new(Network::new(checkpoint, device));
+        let network = Rc::new(Network::on_gpu(&checkpoint, gpu).await?);
         let check = self.check_on(&network, reference).await?;
         if !check.ok {
             let detail = format!("the GPU's numbers differ from the reference by {}", check.max_abs_diff);
             return Err(Problem::new("self-check-failed", detail).with("diff", check.max_abs_diff));
         }
         *self.gpu.borrow_mut() = Some(network);
-        self.cache.take();
         Ok(check)
     }
 
     /// Computes on the CPU from now on.
     pub fn leave_gpu(&self, why: Problem) {
         self.gpu.take();
-        self.cache.take();
         *self.fault.borrow_mut() = Some(why);
     }
 
@@ -166,40 +156,26 @@ impl Session {
         let predict = self.predicted(&tokens);
 
         let cached = request.cached && self.card.family == Family::Gpt2;
-        let ids: Vec<u32> = tokens.iter().map(|token| token.id).collect();
-        let mut cache = if cached { self.cache.take().rewound_to(&ids) } else { KvCache::default() };
-        let mut rec = Recorder::new(&request.want);
-        let forward = network.forward(&tokens, &predict, &mut cache, cached, &mut rec);
-        if cached {
-            self.cache.replace(cache);
-        }
-
-        let has_logits = forward.logits.is_some();
-        let flat = |logits: Tensor<2>| -> Tensor<1> {
-            let [rows, columns] = logits.dims();
-            logits.reshape([rows * columns])
-        };
-        let more = forward.logits.map(flat).into_iter().chain(forward.next_sentence).collect();
-        let (activations, rest) = rec.read(more).await.map_err(|why| Problem::new("gpu-failed", why))?;
-        if rest.iter().flatten().any(|value| !value.is_finite()) {
+        let pass = Pass { tokens: &tokens, predict: &predict, want: &request.want, cached };
+        let outcome = network.run(&pass).await?;
+        let scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
+        if scores.into_iter().any(|score| !score.is_finite()) {
             return Err(Problem::new("gpu-failed", "the model's scores are not finite numbers"));
         }
-        let mut rest = rest.into_iter();
-        let logits = if has_logits { rest.next().unwrap_or_default() } else { Vec::new() };
-        let nsp = rest.next().filter(|_| self.card.next_sentence);
+        let nsp = outcome.next_sentence.filter(|_| self.card.next_sentence);
 
         Ok(Run {
             model: self.card.clone(),
             text: request.text.clone(),
             text_b: request.text_b.clone(),
-            predictions: self.predictions(&predict, &logits, request.top_k),
+            predictions: self.predictions(&predict, &outcome.logits, request.top_k),
             nsp: nsp.map(|logits| NextSentence {
                 is_next: softmax(&logits).first().copied().unwrap_or_default(),
             }),
             tokens,
-            activations,
+            activations: outcome.activations,
             truncated,
-            computed: forward.computed,
+            computed: outcome.computed,
             ms: started.elapsed().as_secs_f64() * 1e3,
         })
     }

@@ -139,14 +139,11 @@ impl Gpt2 {
 
 impl Layer {
     fn new(index: usize, config: &Gpt2Config, weights: Gpt2Layer, device: &Device) -> Layer {
-        let head_size = config.n_embd / config.n_head;
-        let by_layer = if config.scale_attn_by_inverse_layer_idx { index + 1 } else { 1 };
-        let by_size = if config.scale_attn_weights { (head_size as f32).sqrt() } else { 1.0 };
         let eps = config.layer_norm_epsilon;
         Layer {
             index,
             heads: config.n_head,
-            scale: (by_size * by_layer as f32).recip(),
+            scale: config.attention_scale(index),
             ln_1: norm(weights.ln_1, eps, device),
             c_attn: linear(weights.c_attn, device),
             attn_proj: linear(weights.c_proj, device),

@@ -1,5 +1,6 @@
 //! Everything that is tested, in the order in which mistakes are cheapest to find.
 
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -63,7 +64,16 @@ impl Step {
                 }
                 Ok(())
             }
-            Step::Native => run(command("cargo").args(["test", "--workspace"])),
+            Step::Native => {
+                tools::for_native()?;
+                let mut tests = command("cargo");
+                tests.args(["test", "--workspace"]);
+                if env::var_os("XDG_RUNTIME_DIR").is_none() {
+                    // Without it Mesa warns on every device that it could not draw on a screen.
+                    tests.env("XDG_RUNTIME_DIR", env::temp_dir());
+                }
+                run(&mut tests)
+            }
             Step::Web => web::build_if_stale(),
             Step::Browser => browser(),
         }

@@ -40,6 +40,33 @@ pub(crate) fn for_lints() -> Result<()> {
     Ok(())
 }
 
+/// Installs what the native tests need: a Vulkan adapter. Where there is no graphics driver, Mesa's computes on the CPU.
+///
+/// # Errors
+/// If there is none and none can be installed.
+pub(crate) fn for_native() -> Result<()> {
+    if !cfg!(target_os = "linux") || vulkan() {
+        return Ok(());
+    }
+    let missing = "Vulkan is missing; install a graphics driver, or Mesa's for machines without one";
+    distribution(
+        "a Vulkan driver that computes on the CPU",
+        &["mesa-vulkan-drivers", "libvulkan1"],
+        missing,
+    )?;
+    if vulkan() { Ok(()) } else { bail!(missing) }
+}
+
+/// Whether Vulkan's loader and a driver for it are there.
+fn vulkan() -> bool {
+    let named = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| env::var_os(name).is_some());
+    let folders = ["/usr/share/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    let driver =
+        folders.iter().any(|folder| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some()));
+    let libraries = output(command("/sbin/ldconfig").arg("-p")).unwrap_or_default();
+    (named || driver) && libraries.contains("libvulkan.so.1")
+}
+
 /// Installs what the tests in a browser need: Chromium and the packages of `tests/browser`. Gives Chromium's path.
 ///
 /// # Errors
@@ -178,16 +205,20 @@ fn chromium() -> Result<PathBuf> {
         return Ok(path);
     }
     let missing = "Chromium is missing; install it, or give the path of a Chromium or Chrome in CHROMIUM";
+    distribution("Chromium and fonts", &["chromium", "fonts-noto-core"], missing)?;
+    installed().context(missing)
+}
+
+/// Installs packages of a distribution that has `apt-get`; elsewhere `missing` says what to do.
+fn distribution(what: &str, packages: &[&str], missing: &'static str) -> Result<()> {
     if find(&["apt-get"]).is_none() {
         bail!(missing);
     }
-    announce("Installing Chromium and fonts from the distribution's packages", "1 minute");
+    announce(&format!("Installing {what} from the distribution's packages"), "1 minute");
     let root_user = output(command("id").arg("-u")).as_deref() == Some("0");
     let apt = || if root_user { command("apt-get") } else { with_sudo() };
     run(apt().arg("update")).context(missing)?;
-    let packages = ["chromium", "fonts-noto-core"];
-    run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages)).context(missing)?;
-    installed().context(missing)
+    run(apt().args(["install", "-y", "--no-install-recommends"]).args(packages)).context(missing)
 }
 
 fn with_sudo() -> std::process::Command {

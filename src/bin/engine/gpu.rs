@@ -1,10 +1,11 @@
-//! The reader's GPU: whether there is one, what it is called, and Burn's device on it, made once.
+//! The reader's GPU: whether there is one, what it is called, and the device on it, made once.
 
-use std::cell::{Cell, RefCell};
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
+use std::rc::Rc;
 
-use burn::tensor::Device;
 use cloze::engine::protocol::Problem;
+use cloze::gpu::Gpu as Device;
+use futures_util::lock::Mutex;
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -16,18 +17,14 @@ pub(crate) struct Adapter {
     pub name: String,
     /// Whether it is software.
     pub software: bool,
-    /// The largest buffer a shader may bind, in bytes.
-    largest_binding: u64,
 }
 
 /// The GPU, asked for when it is first needed.
 #[derive(Default)]
 pub(crate) struct Gpu {
     adapter: RefCell<Option<Adapter>>,
-    device: RefCell<Option<Device>>,
-    /// Whether a device is being made; Burn makes one only once.
-    making: Cell<bool>,
-    fault: Arc<Mutex<Option<String>>>,
+    /// Whoever asks while it is being made waits for it.
+    device: Mutex<Option<Rc<Device>>>,
 }
 
 impl Gpu {
@@ -36,64 +33,24 @@ impl Gpu {
         self.adapter.borrow().clone()
     }
 
-    /// What went wrong on the device outside of any call, if something did.
-    pub(crate) fn fault(&self) -> Option<Problem> {
-        let fault = self.fault.lock().ok()?.clone()?;
-        Some(Problem::new("gpu-failed", fault))
-    }
-
-    /// Burn's device, for a model whose largest table has `needed` bytes.
+    /// The device.
     ///
     /// # Errors
-    /// The true reason why there is none: `insecure-context`, `no-webgpu`, `no-adapter`, `gpu-limits`, `gpu-failed`.
-    pub(crate) async fn device(&self, needed: u64) -> Result<Device, Problem> {
-        while self.making.get() {
-            gloo::timers::future::TimeoutFuture::new(20).await;
+    /// The true reason why there is none: `insecure-context`, `no-webgpu`, `no-adapter`, `gpu-failed`.
+    pub(crate) async fn device(&self) -> Result<Rc<Device>, Problem> {
+        let mut device = self.device.lock().await;
+        if let Some(device) = &*device {
+            return match device.fault() {
+                Some(fault) => Err(fault.into()),
+                None => Ok(Rc::clone(device)),
+            };
         }
-        if let Some(problem) = self.fault() {
-            return Err(problem);
-        }
-        let known = self.device.borrow().clone();
-        if let Some(device) = known {
-            return self.fits(needed).map(|()| device);
-        }
-        self.making.set(true);
-        let made = self.make(needed).await;
-        self.making.set(false);
-        made
-    }
-
-    async fn make(&self, needed: u64) -> Result<Device, Problem> {
         let adapter = find_adapter().await?;
+        let software = adapter.software;
         self.adapter.replace(Some(adapter));
-        self.fits(needed)?;
-        let (device, setup) = Device::wgpu_options().init_with_setup_async().await.map_err(|error| {
-            Problem::new("gpu-failed", format!("the browser's GPU device could not be made: {error:?}"))
-        })?;
-        let fault = Arc::clone(&self.fault);
-        setup.device.on_uncaptured_error(Arc::new(move |error| note(&fault, format!("{error}"))));
-        let fault = Arc::clone(&self.fault);
-        setup.device.set_device_lost_callback(move |_, message| {
-            note(&fault, format!("the GPU was taken away: {message}"));
-        });
-        self.device.replace(Some(device.clone()));
-        Ok(device)
-    }
-
-    /// Whether a buffer of `needed` bytes may be bound.
-    fn fits(&self, needed: u64) -> Result<(), Problem> {
-        let allowed = self.adapter.borrow().as_ref().map_or(u64::MAX, |adapter| adapter.largest_binding);
-        if needed <= allowed {
-            return Ok(());
-        }
-        let detail = format!("the model needs a buffer of {needed} bytes; this GPU allows {allowed}");
-        Err(Problem::new("gpu-limits", detail).with("needed", needed).with("allowed", allowed))
-    }
-}
-
-fn note(fault: &Mutex<Option<String>>, message: String) {
-    if let Ok(mut fault) = fault.lock() {
-        fault.get_or_insert(message);
+        let made = Rc::new(Device::new(Some(software)).await?);
+        *device = Some(Rc::clone(&made));
+        Ok(made)
     }
 }
 
@@ -127,7 +84,5 @@ async fn find_adapter() -> Result<Adapter, Problem> {
         get(&info, "isFallbackAdapter").is_truthy() || get(&adapter, "isFallbackAdapter").is_truthy();
     let software =
         fallback || ["swiftshader", "llvmpipe"].iter().any(|known| name.to_lowercase().contains(known));
-    let largest_binding =
-        get(&get(&adapter, "limits"), "maxStorageBufferBindingSize").as_f64().unwrap_or(f64::MAX);
-    Ok(Adapter { name, software, largest_binding: largest_binding as u64 })
+    Ok(Adapter { name, software })
 }

@@ -212,14 +212,7 @@ impl Loaded {
         if engine == Some(EngineKind::Cpu) {
             return Err(None);
         }
-        let device = gpu.device(self.session.largest_table()).await?;
-        let check = self.session.move_to_gpu(files, &device, reference).await?;
-        match gpu.fault() {
-            Some(problem) => {
-                self.session.leave_gpu(problem.clone());
-                Err(Some(problem))
-            }
-            None => Ok(check),
-        }
+        let device = gpu.device().await?;
+        Ok(self.session.move_to_gpu(files, device, reference).await?)
     }
 }

@@ -1,0 +1,252 @@
+//! The GPU: its adapter and device, what it allows, what was made on it, and what went wrong.
+
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
+
+use wgpu::util::{BufferInitDescriptor, DeviceExt};
+use wgpu::{
+    BindGroup, BindGroupEntry, BindGroupLayout, Buffer, BufferUsages, CommandEncoder, ComputePipeline,
+    PipelineLayout,
+};
+
+/// Why the GPU did not compute.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GpuError {
+    /// There is no adapter.
+    #[error("WebGPU found no usable GPU")]
+    NoAdapter,
+    /// The adapter gave no device.
+    #[error("the GPU's device could not be made: {0}")]
+    NoDevice(String),
+    /// A buffer is larger than the GPU allows to bind.
+    #[error("the model needs a buffer of {needed} bytes; this GPU allows {allowed}")]
+    TooLarge {
+        /// Its size in bytes.
+        needed: u64,
+        /// What may be bound, in bytes.
+        allowed: u64,
+    },
+    /// The GPU refused or lost something.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// How many objects were made on the device since it is there. A run must not change them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Compute pipelines.
+    pub pipelines: usize,
+    /// Buffers.
+    pub buffers: usize,
+    /// Bind groups.
+    pub bind_groups: usize,
+}
+
+/// A device with everything that is needed to compute on it.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    /// What every kernel sees, and the layout of their pipelines.
+    bindings: BindGroupLayout,
+    pipelines: PipelineLayout,
+    limits: wgpu::Limits,
+    software: bool,
+    made: Cell<Made>,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// Asks for the fastest adapter and all that it allows. Browsers do not always tell whether it is `software`; who
+    /// knows says so.
+    ///
+    /// # Errors
+    /// [`GpuError::NoAdapter`], [`GpuError::NoDevice`].
+    pub async fn new(software: Option<bool>) -> Result<Gpu, GpuError> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..wgpu::RequestAdapterOptions::default()
+        };
+        let adapter = instance.request_adapter(&options).await.map_err(|_| GpuError::NoAdapter)?;
+        let info = adapter.get_info();
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("cloze"),
+            required_limits: limits.clone(),
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| GpuError::NoDevice(error.to_string()))?;
+
+        let fault = Arc::new(Mutex::new(None));
+        let uncaptured = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error| note(&uncaptured, error.to_string())));
+        let lost = Arc::clone(&fault);
+        device.set_device_lost_callback(move |_, message| {
+            note(&lost, format!("the GPU was taken away: {message}"));
+        });
+        let software = software.unwrap_or(info.device_type == wgpu::DeviceType::Cpu);
+        let bindings = bindings(&device);
+        let pipelines = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some("kernels"),
+            bind_group_layouts: &[Some(&bindings)],
+            immediate_size: 0,
+        });
+        Ok(Gpu { device, queue, bindings, pipelines, limits, software, made: Cell::default(), fault })
+    }
+
+    /// Whether the adapter is software: few wide lanes that dislike to wait for each other.
+    pub fn software(&self) -> bool {
+        self.software
+    }
+
+    /// What was made on the device so far.
+    pub fn made(&self) -> Made {
+        self.made.get()
+    }
+
+    /// What went wrong outside of any call, if something did.
+    pub fn fault(&self) -> Option<GpuError> {
+        let fault = self.fault.lock().ok()?.clone()?;
+        Some(GpuError::Failed(fault))
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Made)) {
+        let mut made = self.made.get();
+        change(&mut made);
+        self.made.set(made);
+    }
+
+    /// A buffer of `bytes` zeros that shaders may bind.
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: BufferUsages) -> Result<Buffer, GpuError> {
+        self.fits(bytes, usage)?;
+        self.count(|made| made.buffers += 1);
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(label), size: bytes, usage, mapped_at_creation: false };
+        Ok(self.device.create_buffer(&descriptor))
+    }
+
+    /// A buffer with `contents`.
+    pub(super) fn filled(
+        &self,
+        label: &str,
+        contents: &[u32],
+        usage: BufferUsages,
+    ) -> Result<Buffer, GpuError> {
+        self.fits(size_of_val(contents) as u64, usage)?;
+        self.count(|made| made.buffers += 1);
+        let contents = bytemuck::cast_slice(contents);
+        Ok(self.device.create_buffer_init(&BufferInitDescriptor { label: Some(label), contents, usage }))
+    }
+
+    fn fits(&self, needed: u64, usage: BufferUsages) -> Result<(), GpuError> {
+        let binding = if usage.contains(BufferUsages::STORAGE) {
+            self.limits.max_storage_buffer_binding_size
+        } else {
+            u64::MAX
+        };
+        let allowed = binding.min(self.limits.max_buffer_size);
+        if needed <= allowed { Ok(()) } else { Err(GpuError::TooLarge { needed, allowed }) }
+    }
+
+    /// The compute pipeline of `source`, whose entry point is `main`.
+    pub(super) fn pipeline(&self, label: &str, source: &str) -> ComputePipeline {
+        self.count(|made| made.pipelines += 1);
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(source.into()),
+        });
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: Some(&self.pipelines),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        })
+    }
+
+    /// Binds whole buffers: arena, weights, vectors, shape, run, trace.
+    pub(super) fn bind(&self, buffers: [&Buffer; 6]) -> BindGroup {
+        self.count(|made| made.bind_groups += 1);
+        let entries: Vec<BindGroupEntry<'_>> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &self.bindings, entries: &entries };
+        self.device.create_bind_group(&descriptor)
+    }
+
+    /// Begins to catch what the GPU refuses.
+    pub(super) fn validation(&self) -> wgpu::ErrorScopeGuard {
+        self.device.push_error_scope(wgpu::ErrorFilter::Validation)
+    }
+
+    /// Begins a list of commands.
+    pub(super) fn encoder(&self) -> CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    /// Hands a list of commands over.
+    pub(super) fn submit(&self, encoder: CommandEncoder) {
+        self.queue.submit([encoder.finish()]);
+    }
+
+    /// Writes the beginning of a buffer before the next list of commands runs.
+    pub(super) fn write(&self, buffer: &Buffer, words: &[u32]) {
+        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(words));
+    }
+
+    /// Reads the first `count` numbers of a buffer that can be mapped, once the GPU is done with it.
+    pub(super) async fn read(&self, buffer: &Buffer, count: usize) -> Result<Vec<f32>, GpuError> {
+        let (sender, receiver) = futures_channel::oneshot::channel();
+        let bytes = (count * size_of::<f32>()) as u64;
+        buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
+            // Nobody waits any more when the run was given up.
+            let _ = sender.send(outcome);
+        });
+        #[cfg(not(target_arch = "wasm32"))]
+        self.device
+            .poll(wgpu::PollType::wait_indefinitely())
+            .map_err(|error| GpuError::Failed(error.to_string()))?;
+        let outcome = receiver.await.map_err(|_| GpuError::Failed("the GPU never answered".to_owned()))?;
+        outcome.map_err(|error| GpuError::Failed(error.to_string()))?;
+        let values = match buffer.get_mapped_range(0..bytes) {
+            Ok(view) => bytemuck::pod_collect_to_vec(&view),
+            Err(error) => return Err(GpuError::Failed(error.to_string())),
+        };
+        buffer.unmap();
+        match self.fault() {
+            Some(fault) => Err(fault),
+            None => Ok(values),
+        }
+    }
+}
+
+/// What every kernel sees: arena, weights, vectors, shape, run, trace.
+fn bindings(device: &wgpu::Device) -> BindGroupLayout {
+    use wgpu::BufferBindingType::{Storage, Uniform};
+    let (written, read) = (Storage { read_only: false }, Storage { read_only: true });
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = (0..)
+        .zip([written, read, read, Uniform, read, written])
+        .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        })
+        .collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some("kernels"),
+        entries: &entries,
+    })
+}
+
+fn note(fault: &Mutex<Option<String>>, message: String) {
+    if let Ok(mut fault) = fault.lock() {
+        // The first tells the cause; what follows are its consequences.
+        fault.get_or_insert(message);
+    }
+}

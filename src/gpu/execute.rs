@@ -1,0 +1,351 @@
+//! A plan on a GPU: everything it needs is made once; a run writes one small buffer, encodes one pass, maps one buffer.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use futures_util::lock::Mutex;
+use wgpu::{BindGroup, Buffer, BufferUsages, ComputePipeline};
+
+use super::device::{Gpu, GpuError};
+use super::kernels::linear::Rows;
+use super::kernels::{Op, RunWords, Widths, source};
+use super::plan::{Place, Plan, Step};
+use super::weights::WeightType;
+use crate::checkpoint::Checkpoint;
+use crate::trace::{Activation, Hook};
+
+/// What a run computes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Input<'a> {
+    /// The whole input.
+    pub ids: &'a [u32],
+    /// Its segments, as long; none for GPT.
+    pub segments: &'a [u32],
+    /// The positions whose scores are wanted.
+    pub predict: &'a [u32],
+    /// What to record.
+    pub want: &'a [Hook],
+    /// Take what an earlier run computed of the same beginning (GPT). Activations then cover the new positions only,
+    /// and recorded logits the predicted ones.
+    pub cached: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Output {
+    /// `[predicted positions, vocabulary]`; empty without a head.
+    pub logits: Vec<f32>,
+    /// The next-sentence scores, where there is the head.
+    pub next_sentence: Option<Vec<f32>>,
+    /// What was asked for, in the order of the forward pass.
+    pub activations: Vec<Activation>,
+    /// Positions that were computed.
+    pub computed: usize,
+}
+
+/// A checkpoint on a GPU.
+pub struct GpuModel {
+    gpu: Rc<Gpu>,
+    plan: Plan,
+    pipelines: BTreeMap<Op, ComputePipeline>,
+    arena: Buffer,
+    run: Buffer,
+    vectors: Buffer,
+    matrices: Vec<Buffer>,
+    /// The shape of each step.
+    shapes: Vec<Buffer>,
+    /// One run at a time.
+    turn: Mutex<Turn>,
+}
+
+/// What only one run at a time may use.
+struct Turn {
+    room: Room,
+    /// The tokens whose keys and values lie in the arena.
+    known: Vec<u32>,
+}
+
+/// The buffers whose size depends on what is asked for. They only grow.
+struct Room {
+    trace: Buffer,
+    read: Buffer,
+    /// What each step sees.
+    bindings: Vec<BindGroup>,
+}
+
+/// Where an activation is once the GPU is done.
+enum Source {
+    /// These numbers of what was read from the arena.
+    Arena(Range<usize>),
+    /// These numbers of what was read from the trace.
+    Trace(Range<usize>),
+    /// All rows of logits, which may be read in several turns.
+    Logits,
+    /// Known without asking the GPU.
+    Known(Vec<f32>),
+}
+
+/// What one run reads back.
+#[derive(Default)]
+struct Reading {
+    /// From the arena, in numbers, one after the other.
+    arena: Vec<Range<usize>>,
+    /// How many numbers those are.
+    from_arena: usize,
+    /// How many numbers are taken from the trace.
+    from_trace: usize,
+}
+
+impl Reading {
+    /// Takes `range` of the arena along; says where it will be among what is read.
+    fn take(&mut self, range: Range<usize>) -> Range<usize> {
+        let start = self.from_arena;
+        self.from_arena += range.len();
+        self.arena.push(range);
+        start..self.from_arena
+    }
+
+    /// Makes place for `count` numbers of trace; says where.
+    fn trace(&mut self, count: usize) -> Range<usize> {
+        let start = self.from_trace;
+        self.from_trace += count;
+        start..self.from_trace
+    }
+
+    fn len(&self) -> usize {
+        self.from_arena + self.from_trace
+    }
+}
+
+impl GpuModel {
+    /// Puts a checkpoint on a GPU, for texts as long as the model reads.
+    ///
+    /// # Errors
+    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::Failed`] if it refuses a kernel.
+    pub async fn new(
+        gpu: Rc<Gpu>,
+        checkpoint: &Checkpoint,
+        weight_type: WeightType,
+    ) -> Result<GpuModel, GpuError> {
+        let widths = if gpu.software() { Widths::NARROW } else { Widths::WIDE };
+        let plan = Plan::new(checkpoint, weight_type, widths);
+        let scope = gpu.validation();
+        let model = GpuModel::make(gpu, plan);
+        match scope.pop().await {
+            Some(error) => Err(GpuError::Failed(error.to_string())),
+            None => model,
+        }
+    }
+
+    fn make(gpu: Rc<Gpu>, mut plan: Plan) -> Result<GpuModel, GpuError> {
+        let mut pipelines = BTreeMap::new();
+        for op in plan.steps.iter().flat_map(Step::ops) {
+            let text = source(op, plan.weight_type, &plan.widths, &plan.layout);
+            pipelines.entry(op).or_insert_with(|| gpu.pipeline(op.name(), &text));
+        }
+        let storage = BufferUsages::STORAGE;
+        let arena = gpu.buffer("arena", bytes(plan.arena), storage | BufferUsages::COPY_SRC)?;
+        let run = gpu.buffer("run", bytes(plan.layout.words()), storage | BufferUsages::COPY_DST)?;
+        let vectors: Vec<u32> = plan.vectors.iter().map(|value| value.to_bits()).collect();
+        let vectors = gpu.filled("vectors", &vectors, storage)?;
+        // The words live on the GPU from here on.
+        let words = plan.matrices.iter_mut().map(|stored| std::mem::take(&mut stored.words));
+        let matrices =
+            words.map(|words| gpu.filled("weights", &words, storage)).collect::<Result<Vec<_>, _>>()?;
+        plan.vectors.clear();
+        let shapes = plan
+            .steps
+            .iter()
+            .map(|step| gpu.filled("shape", &step.shape(), BufferUsages::UNIFORM))
+            .collect::<Result<Vec<_>, _>>()?;
+        let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
+        let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
+        let room = Room { trace: trace.clone(), read, bindings: Vec::new() };
+        let turn = Mutex::new(Turn { room, known: Vec::new() });
+        let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, turn };
+        model.turn.get_mut().room.bindings = model.bindings(&trace);
+        Ok(model)
+    }
+
+    fn bindings(&self, trace: &Buffer) -> Vec<BindGroup> {
+        let steps = self.plan.steps.iter().zip(&self.shapes);
+        steps
+            .map(|(step, shape)| {
+                // A kernel that reads no matrix is given something in its place.
+                let weights = step.matrix.map_or(&self.vectors, |index| &self.matrices[index]);
+                self.gpu.bind([&self.arena, weights, &self.vectors, shape, &self.run, trace])
+            })
+            .collect()
+    }
+
+    /// Makes room for so many numbers of trace and of reading.
+    fn make_room(&self, room: &mut Room, trace: usize, read: usize) -> Result<(), GpuError> {
+        if bytes(read) > room.read.size() {
+            let size = bytes(read.next_power_of_two());
+            room.read = self.gpu.buffer("read", size, BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
+        }
+        if bytes(trace) > room.trace.size() {
+            let size = bytes(trace.next_power_of_two());
+            room.trace = self.gpu.buffer("trace", size, BufferUsages::STORAGE | BufferUsages::COPY_SRC)?;
+            room.bindings = self.bindings(&room.trace);
+        }
+        Ok(())
+    }
+
+    /// Runs the model once. Runs that are asked for meanwhile wait.
+    ///
+    /// # Errors
+    /// [`GpuError::TooLarge`] if what is wanted is too large to be read back; [`GpuError::Failed`] if the GPU fails.
+    pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
+        let mut turn = self.turn.lock().await;
+        let Turn { room, known } = &mut *turn;
+        let past = if input.cached { shared(known, input.ids) } else { 0 };
+        let ids = &input.ids[past..];
+        let segments = input.segments.get(past..).unwrap_or_default();
+        let every_logit = input.want.contains(&Hook::Logits) && !input.cached;
+        let predict: Vec<u32> =
+            if every_logit { (0..input.ids.len() as u32).collect() } else { input.predict.to_vec() };
+        let (first, later) = predict.split_at(predict.len().min(self.plan.logits_rows));
+        // What lies in the arena is overwritten from here on, and whole again when the run is done.
+        known.clear();
+
+        let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
+        let mut reading = Reading::default();
+        let logits_at = self.plan.logits.map(|region| reading.take(region.rows(0..first.len())));
+        let next_sentence_at = self.plan.next_sentence.map(|region| reading.take(region.rows(0..1)));
+        let pieces: Vec<(Hook, Vec<usize>, Source)> = self
+            .plan
+            .order
+            .iter()
+            .filter(|hook| input.want.contains(hook))
+            .filter_map(|hook| self.piece(*hook, predict.len(), &mut words, &mut reading))
+            .collect();
+        let values = self.submit(room, &words, &reading, false).await?;
+        let (arena, trace) = values.split_at(reading.from_arena);
+
+        let mut logits = logits_at.map_or_else(Vec::new, |at| arena[at].to_vec());
+        if let Some(region) = self.plan.logits {
+            for some in later.chunks(self.plan.logits_rows) {
+                let words = RunWords::new(self.plan.layout, past, ids, segments, some);
+                let mut reading = Reading::default();
+                reading.take(region.rows(0..some.len()));
+                logits.extend(self.submit(room, &words, &reading, true).await?);
+            }
+        }
+        known.extend_from_slice(input.ids);
+
+        let activations = pieces.into_iter().map(|(hook, shape, source)| {
+            let data = match source {
+                Source::Arena(at) => arena[at].to_vec(),
+                Source::Trace(at) => trace[at].to_vec(),
+                Source::Logits => logits.clone(),
+                Source::Known(data) => data,
+            };
+            Activation { hook, shape, data }
+        });
+        let activations = activations.collect();
+        if let Some(region) = self.plan.logits.filter(|_| every_logit) {
+            let row = |position: &u32| {
+                &logits[*position as usize * region.width as usize..][..region.width as usize]
+            };
+            logits = input.predict.iter().flat_map(row).copied().collect();
+        }
+        let next_sentence = next_sentence_at.map(|at| arena[at].to_vec());
+        Ok(Output { logits, next_sentence, activations, computed: ids.len() })
+    }
+
+    /// Asks for an activation: where it will be, and its shape. None if the model does not have it.
+    fn piece(
+        &self,
+        hook: Hook,
+        predicted: usize,
+        words: &mut RunWords,
+        reading: &mut Reading,
+    ) -> Option<(Hook, Vec<usize>, Source)> {
+        let (past, rows) = (words.past(), words.rows());
+        let keys = past + rows;
+        if let Hook::Mask(_) = hook {
+            let seen = |row: usize, key: usize| !self.plan.causal || key <= past + row;
+            let cells =
+                (0..rows).flat_map(|row| (0..keys).map(move |key| f32::from(u8::from(seen(row, key)))));
+            return Some((hook, vec![rows, keys], Source::Known(cells.collect())));
+        }
+        let divided = |count: usize, width: u32, heads: usize| match heads {
+            0 => vec![count, width as usize],
+            heads => vec![count, heads, width as usize / heads],
+        };
+        Some(match self.plan.place(hook)? {
+            Place::Rows { region, rows: Rows::New, heads } => {
+                let source = Source::Arena(reading.take(region.rows(past..keys)));
+                (hook, divided(rows, region.width, heads), source)
+            }
+            Place::Rows { region, rows: Rows::First, .. } => {
+                (hook, vec![region.width as usize], Source::Arena(reading.take(region.rows(0..1))))
+            }
+            Place::Rows { region, .. } => (hook, vec![predicted, region.width as usize], Source::Logits),
+            Place::Traced { slot, width, heads } => {
+                let at = reading.trace(rows * width as usize);
+                words.want(slot, at.start as u32);
+                (hook, divided(rows, width, heads), Source::Trace(at))
+            }
+            Place::Map { slot, heads } => {
+                let at = reading.trace(heads * rows * keys);
+                words.want(slot, at.start as u32);
+                (hook, vec![heads, rows, keys], Source::Trace(at))
+            }
+        })
+    }
+
+    /// Computes one turn, of the heads alone if `heads_only`, and reads what is to be read of it.
+    async fn submit(
+        &self,
+        room: &mut Room,
+        words: &RunWords,
+        reading: &Reading,
+        heads_only: bool,
+    ) -> Result<Vec<f32>, GpuError> {
+        self.make_room(room, reading.from_trace, reading.len())?;
+        self.gpu.write(&self.run, words.words());
+        let mut encoder = self.gpu.encoder();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for (step, bindings) in self.plan.steps.iter().zip(&room.bindings) {
+            let wanted = step.only_if.is_none_or(|slot| words.wants(slot));
+            let (op, [x, y]) = step.launch(words, &self.plan.widths);
+            if !wanted || heads_only && !step.head || x * y == 0 {
+                continue;
+            }
+            if let Some(pipeline) = self.pipelines.get(&op) {
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, bindings, &[]);
+                pass.dispatch_workgroups(x, y, 1);
+            }
+        }
+        drop(pass);
+
+        let mut to = 0;
+        let mut copy = |from: &Buffer, range: Range<usize>| {
+            if !range.is_empty() {
+                encoder.copy_buffer_to_buffer(from, bytes(range.start), &room.read, to, bytes(range.len()));
+                to += bytes(range.len());
+            }
+        };
+        for range in &reading.arena {
+            copy(&self.arena, range.clone());
+        }
+        copy(&room.trace, 0..reading.from_trace);
+        self.gpu.submit(encoder);
+        self.gpu.read(&room.read, reading.len()).await
+    }
+}
+
+/// How many tokens of `ids` need no computing, since `known` begins with them: all but the last at most, whose scores are
+/// always asked for.
+fn shared(known: &[u32], ids: &[u32]) -> usize {
+    let shared = known.iter().zip(ids).take_while(|(known, id)| known == id).count();
+    shared.min(ids.len().saturating_sub(1))
+}
+
+fn bytes(numbers: usize) -> u64 {
+    (numbers * size_of::<f32>()) as u64
+}

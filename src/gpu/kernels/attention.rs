@@ -1,0 +1,74 @@
+//! Scaled dot-product attention: `attention.wgsl`.
+
+use super::{Memory, shape};
+
+shape! {
+    /// As `struct Shape` in `attention.wgsl`. Offsets into the arena count numbers.
+    {
+        /// How many heads.
+        heads: u32,
+        /// Dimensions of a head.
+        head_size: u32,
+        /// What products of queries and keys are multiplied by.
+        scale: f32,
+        /// 1 where a query sees only its own position and those before it.
+        causal: u32,
+        /// Queries, `[position, head, head size]`.
+        q: u32,
+        /// Keys, `[head, head size, position]`.
+        keys: u32,
+        /// Values, `[position, head, head size]`.
+        values: u32,
+        /// The heads' outputs, `[position, head, head size]`.
+        z: u32,
+        /// The slot of the scores, `[head, query, key]`.
+        want_scores: u32,
+        /// The slot of the pattern, `[head, query, key]`.
+        want_pattern: u32,
+    }
+}
+
+impl Shape {
+    /// Workgroups for `rows` queries.
+    pub fn grid(&self, rows: usize) -> [u32; 2] {
+        [self.heads, rows as u32]
+    }
+}
+
+/// The same on the CPU, for the tests.
+pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
+    let Memory { arena, run, trace, .. } = memory;
+    let (size, capacity) = (shape.head_size as usize, run.layout.capacity);
+    let hidden = shape.heads as usize * size;
+    let keys = run.past() + run.rows();
+    for head in 0..shape.heads as usize {
+        for row in 0..run.rows() {
+            let position = run.past() + row;
+            let seen = if shape.causal != 0 { position + 1 } else { keys };
+            let q = &arena[shape.q as usize + position * hidden + head * size..][..size];
+            let key_at =
+                |key: usize, d: usize| arena[shape.keys as usize + (head * size + d) * capacity + key];
+            let scores: Vec<f32> = (0..keys)
+                .map(|key| q.iter().enumerate().map(|(d, q)| q * key_at(key, d)).sum::<f32>() * shape.scale)
+                .collect();
+            let largest = scores[..seen].iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let mut pattern: Vec<f32> = scores.iter().map(|score| (score - largest).exp()).collect();
+            pattern[seen..].fill(0.0);
+            let sum: f32 = pattern.iter().sum();
+            pattern.iter_mut().for_each(|weight| *weight /= sum);
+
+            let map_row = (head * run.rows() + row) * keys;
+            for (slot, values) in [(shape.want_scores, &scores), (shape.want_pattern, &pattern)] {
+                if let Some(at) = run.wanted(slot) {
+                    trace[at + map_row..][..keys].copy_from_slice(values);
+                }
+            }
+            for d in 0..size {
+                let value = |key: usize| arena[shape.values as usize + key * hidden + head * size + d];
+                let z: f32 =
+                    pattern.iter().enumerate().take(seen).map(|(key, weight)| weight * value(key)).sum();
+                arena[shape.z as usize + position * hidden + head * size + d] = z;
+            }
+        }
+    }
+}

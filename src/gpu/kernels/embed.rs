@@ -1,0 +1,62 @@
+//! The sum of a token's embeddings: `embed.wgsl`.
+
+use super::{Memory, NONE, shape};
+
+shape! {
+    /// As `struct Shape` in `embed.wgsl`. Offsets into the arena and into `vectors` count numbers; [`NONE`] where there
+    /// is none.
+    {
+        /// Dimensions of an embedding.
+        hidden: u32,
+        /// Workgroups along a row of the word table, which says how long the row is.
+        column_groups: u32,
+        /// The position table in `vectors`, `[position, hidden]`.
+        position_table: u32,
+        /// The segment table in `vectors`, `[segment, hidden]`.
+        segment_table: u32,
+        /// What each word's embedding is multiplied by, in `vectors`.
+        scale: u32,
+        /// Where the sum goes in the arena, `[position, hidden]`.
+        sum: u32,
+        /// The slot of the token embedding.
+        want_word: u32,
+        /// The slot of the position embedding.
+        want_position: u32,
+        /// The slot of the segment embedding.
+        want_segment: u32,
+    }
+}
+
+impl Shape {
+    /// Workgroups of `lanes` invocations for `rows` tokens.
+    pub fn grid(&self, lanes: u32, rows: usize) -> [u32; 2] {
+        [self.hidden.div_ceil(lanes), rows as u32]
+    }
+}
+
+/// The same on the CPU, for the tests.
+pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
+    let Memory { arena, weights, vectors, run, trace } = memory;
+    let hidden = shape.hidden as usize;
+    for row in 0..run.rows() {
+        let (position, id) = (run.past() + row, run.id(row));
+        for d in 0..hidden {
+            let scale = if shape.scale == NONE { 1.0 } else { vectors[shape.scale as usize + id] };
+            let word = weights.opened(d, id) * scale;
+            let place = vectors[shape.position_table as usize + position * hidden + d];
+            let mut sum = word + place;
+            let mut parts = vec![(shape.want_word, word), (shape.want_position, place)];
+            if shape.segment_table != NONE {
+                let segment = vectors[shape.segment_table as usize + run.segment(row) * hidden + d];
+                parts.push((shape.want_segment, segment));
+                sum += segment;
+            }
+            for (slot, value) in parts {
+                if let Some(at) = run.wanted(slot) {
+                    trace[at + row * hidden + d] = value;
+                }
+            }
+            arena[shape.sum as usize + position * hidden + d] = sum;
+        }
+    }
+}

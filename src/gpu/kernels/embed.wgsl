@@ -1,0 +1,59 @@
+// What a transformer starts from: the sum of the token's, the position's and (BERT) the segment's embedding
+// (Devlin et al. 2018, figure 2).
+//
+// Shapes: word table [hidden, vocabulary], position and segment tables [position or segment, hidden] -> sum
+//         [position, hidden].
+// Grid:   [ceil(hidden / LANES), rows], workgroups of LANES invocations, one for each dimension.
+// The word table lies as the head that is tied to it reads it, with all words of a dimension side by side.
+
+struct Shape {
+    hidden: u32,
+    column_groups: u32,
+    position_table: u32,
+    // NONE in GPT.
+    segment_table: u32,
+    scale: u32,
+    sum: u32,
+    // Entries of `wants`.
+    want_word: u32,
+    want_position: u32,
+    want_segment: u32,
+}
+
+@group(0) @binding(0) var<storage, read_write> arena: array<f32>;
+@group(0) @binding(2) var<storage, read> vectors: array<f32>;
+@group(0) @binding(3) var<uniform> shape: Shape;
+@group(0) @binding(4) var<storage, read> run: array<u32>;
+@group(0) @binding(5) var<storage, read_write> trace: array<f32>;
+
+fn write(want: u32, at: u32, value: f32) {
+    if (run[RUN_WANTS + want] != NONE) {
+        trace[run[RUN_WANTS + want] + at] = value;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let d = group.x * LANES + local.x;
+    let row = group.y;
+    if (d >= shape.hidden) {
+        return;
+    }
+    let position = run[RUN_PAST] + row;
+    let id = run[RUN_IDS + row];
+    var word = weight_of(d, id);
+    if (shape.scale != NONE) {
+        word *= vectors[shape.scale + id];
+    }
+    let place = vectors[shape.position_table + position * shape.hidden + d];
+    var sum = word + place;
+    let at = row * shape.hidden + d;
+    write(shape.want_word, at, word);
+    write(shape.want_position, at, place);
+    if (shape.segment_table != NONE) {
+        let segment = vectors[shape.segment_table + run[RUN_SEGMENTS + row] * shape.hidden + d];
+        write(shape.want_segment, at, segment);
+        sum += segment;
+    }
+    arena[shape.sum + position * shape.hidden + d] = sum;
+}

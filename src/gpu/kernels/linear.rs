@@ -1,0 +1,318 @@
+//! A linear map with the layer norm before it and the activation and the residual after it: `linear.wgsl`.
+
+use super::super::weights::Stored;
+use super::{Memory, NONE, RunWords, shape};
+use crate::checkpoint::Activation;
+
+/// Rows that one workgroup of the tiled form computes.
+pub const TILE_ROWS: usize = 8;
+
+/// Up to so many rows the form for single rows is used: a tile that is nearly empty costs as much as a full one.
+pub const FEW_ROWS: usize = 2;
+
+/// Which rows a map reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Those of this run, each at its position.
+    New,
+    /// The predicted positions; they are written one after the other.
+    Predicted,
+    /// What was gathered by [`Rows::Predicted`].
+    Gathered,
+    /// The first position alone.
+    First,
+}
+
+impl Rows {
+    fn number(self) -> u32 {
+        match self {
+            Rows::New => 0,
+            Rows::Predicted => 1,
+            Rows::Gathered => 2,
+            Rows::First => 3,
+        }
+    }
+
+    /// How many there are in a run.
+    pub fn count(self, run: &RunWords) -> usize {
+        match self {
+            Rows::New => run.rows(),
+            Rows::Predicted | Rows::Gathered => run.predicted(),
+            Rows::First => 1,
+        }
+    }
+}
+
+/// The names that the WGSL has for rows and activations.
+pub(super) const NAMES: [(&str, u32); 8] = [
+    ("ROWS_NEW", 0),
+    ("ROWS_PREDICTED", 1),
+    ("ROWS_FIRST", 3),
+    ("GELU", 1),
+    ("GELU_TANH", 2),
+    ("RELU", 3),
+    ("SILU", 4),
+    ("TANH", 5),
+];
+
+fn number(activation: Option<Activation>) -> u32 {
+    match activation {
+        None => 0,
+        Some(Activation::Gelu) => 1,
+        Some(Activation::GeluTanh) => 2,
+        Some(Activation::Relu) => 3,
+        Some(Activation::Silu) => 4,
+        Some(Activation::Tanh) => 5,
+    }
+}
+
+shape! {
+    /// As `struct Shape` in `linear.wgsl`. Offsets into the arena and into `vectors` count numbers; [`NONE`] where
+    /// there is none.
+    {
+        /// Length of a row of x.
+        inputs: u32,
+        /// Length of a row of y.
+        outputs: u32,
+        /// Workgroups along the outputs.
+        column_groups: u32,
+        /// [`Rows`], by number.
+        rows: u32,
+        /// x in the arena.
+        x: u32,
+        /// y in the arena.
+        y: u32,
+        /// The bias, with the norm's beta in it.
+        bias: u32,
+        /// What each output is multiplied by.
+        scale: u32,
+        /// The norm's gamma.
+        gamma: u32,
+        /// For each output the sum of its weights times gamma.
+        gamma_weights: u32,
+        /// Added to the variance.
+        epsilon: f32,
+        /// The activation, by number.
+        activation: u32,
+        /// What is added, in the arena.
+        residual: u32,
+        /// The gamma of a norm over what is added.
+        residual_gamma: u32,
+        /// Its beta.
+        residual_beta: u32,
+        /// Its rows' means and reciprocal deviations, in the arena.
+        residual_stats: u32,
+        /// Where this map's norm leaves its rows' means and reciprocal deviations.
+        stats: u32,
+        /// The slot of what the map gives before the residual is added; of a QKV map, of the keys.
+        want: u32,
+        /// Of a QKV map: the keys, `[hidden, position]`.
+        keys: u32,
+        /// Of a QKV map: the values, `[position, hidden]`.
+        values: u32,
+    }
+}
+
+impl Shape {
+    /// The shape of a plain map; what else it does is set field by field.
+    pub fn new(weights: &Stored, columns_in_group: usize, rows: Rows, x: u32, y: u32) -> Shape {
+        Shape {
+            inputs: weights.inputs as u32,
+            outputs: weights.outputs as u32,
+            column_groups: (weights.padded / columns_in_group) as u32,
+            rows: rows.number(),
+            x,
+            y,
+            bias: NONE,
+            scale: NONE,
+            gamma: NONE,
+            gamma_weights: NONE,
+            epsilon: 0.0,
+            activation: number(None),
+            residual: NONE,
+            residual_gamma: NONE,
+            residual_beta: NONE,
+            residual_stats: NONE,
+            stats: NONE,
+            want: NONE,
+            keys: NONE,
+            values: NONE,
+        }
+    }
+
+    /// Sets what is done with a product.
+    pub fn activated(mut self, activation: Option<Activation>) -> Shape {
+        self.activation = number(activation);
+        self
+    }
+
+    /// Whether x is normalised.
+    pub fn norm(&self) -> bool {
+        self.gamma != NONE
+    }
+
+    /// Workgroups for `rows` rows, in the form for single rows and in the tiled form.
+    pub fn grid(&self, rows: usize) -> (bool, [u32; 2]) {
+        if rows <= FEW_ROWS {
+            (false, [self.column_groups, rows as u32])
+        } else {
+            (true, [self.column_groups, rows.div_ceil(TILE_ROWS) as u32])
+        }
+    }
+
+    fn row_in(&self, run: &RunWords, r: usize) -> usize {
+        match self.rows {
+            0 => run.past() + r,
+            1 => run.predict(r),
+            _ => r,
+        }
+    }
+
+    fn row_out(&self, run: &RunWords, r: usize) -> usize {
+        if self.rows == 0 { run.past() + r } else { r }
+    }
+
+    fn row_count(&self, run: &RunWords) -> usize {
+        match self.rows {
+            0 => run.rows(),
+            3 => 1,
+            _ => run.predicted(),
+        }
+    }
+}
+
+/// What a norm adds to a map: for each output the sum of its weights times `gamma`, and the bias with `beta` in it.
+pub fn fold_norm(weights: &Stored, gamma: &[f32], beta: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let mut gamma_weights = vec![0.0; weights.outputs];
+    let mut folded = vec![0.0; weights.outputs];
+    for (k, (gamma, beta)) in gamma.iter().zip(beta).enumerate() {
+        for output in 0..weights.outputs {
+            let weight = weights.opened(k, output);
+            gamma_weights[output] += gamma * weight;
+            folded[output] += beta * weight;
+        }
+    }
+    for (output, folded) in folded.iter_mut().enumerate() {
+        // The kernel multiplies the products by the scale before it takes the first of these off.
+        gamma_weights[output] *= weights.scale(output);
+        *folded = *folded * weights.scale(output) + bias.get(output).copied().unwrap_or_default();
+    }
+    (gamma_weights, folded)
+}
+
+/// The error function, as the kernel has it (Abramowitz and Stegun 7.1.26).
+fn erf(x: f32) -> f32 {
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
+    let series =
+        ((((1.061_405_4 * t - 1.453_152) * t + 1.421_413_7) * t - 0.284_496_74) * t + 0.254_829_6) * t;
+    x.signum() * (1.0 - series * (-x * x).exp())
+}
+
+fn activate(activation: u32, x: f32) -> f32 {
+    match activation {
+        1 => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
+        2 => 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh()),
+        3 => x.max(0.0),
+        4 => x / (1.0 + (-x).exp()),
+        5 => x.tanh(),
+        _ => x,
+    }
+}
+
+/// The same on the CPU, for the tests.
+pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
+    let Memory { arena, weights, vectors, run, trace } = memory;
+    let (inputs, outputs) = (shape.inputs as usize, shape.outputs as usize);
+    let vector =
+        |at: u32, index: usize| if at == NONE { None } else { vectors.get(at as usize + index).copied() };
+    for r in 0..shape.row_count(run) {
+        let out = shape.row_out(run, r);
+        let x = arena[shape.x as usize + shape.row_in(run, r) * inputs..][..inputs].to_vec();
+        let mean = x.iter().sum::<f32>() / inputs as f32;
+        let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / inputs as f32;
+        let inverse = (variance + shape.epsilon).sqrt().recip();
+        if shape.norm() && shape.stats != NONE {
+            arena[shape.stats as usize + out * 2] = mean;
+            arena[shape.stats as usize + out * 2 + 1] = inverse;
+        }
+        for output in 0..outputs {
+            let weighted =
+                |(k, x): (usize, &f32)| x * vector(shape.gamma, k).unwrap_or(1.0) * weights.opened(k, output);
+            let mut y = x.iter().enumerate().map(weighted).sum::<f32>();
+            y *= vector(shape.scale, output).unwrap_or(1.0);
+            if shape.norm() {
+                y = inverse * (y - mean * vector(shape.gamma_weights, output).unwrap_or_default());
+            }
+            y = activate(shape.activation, y + vector(shape.bias, output).unwrap_or_default());
+
+            if shape.keys != NONE {
+                let hidden = outputs / 3;
+                let d = output % hidden;
+                match output / hidden {
+                    0 => arena[shape.y as usize + out * hidden + d] = y,
+                    1 => {
+                        arena[shape.keys as usize + d * run.layout.capacity + out] = y;
+                        if let Some(at) = run.wanted(shape.want) {
+                            trace[at + r * hidden + d] = y;
+                        }
+                    }
+                    _ => arena[shape.values as usize + out * hidden + d] = y,
+                }
+                continue;
+            }
+            if let Some(at) = run.wanted(shape.want) {
+                trace[at + r * outputs + output] = y;
+            }
+            if shape.residual != NONE {
+                let mut x = arena[shape.residual as usize + out * outputs + output];
+                if let (Some(gamma), Some(beta)) =
+                    (vector(shape.residual_gamma, output), vector(shape.residual_beta, output))
+                {
+                    let stats = shape.residual_stats as usize + out * 2;
+                    x = (x - arena[stats]) * arena[stats + 1] * gamma + beta;
+                }
+                y += x;
+            }
+            arena[shape.y as usize + out * outputs + output] = y;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::weights::WeightType;
+    use super::*;
+
+    #[test]
+    fn a_folded_norm_is_a_norm() {
+        let (inputs, outputs) = (5, 3);
+        let wave = |i: usize| ((i * 37) as f32).sin();
+        let weights = Stored::new(inputs, outputs, 4, WeightType::Int8, |k, output| wave(k * 7 + output));
+        let gamma: Vec<f32> = (0..inputs).map(|k| 1.0 + 0.3 * wave(k + 50)).collect();
+        let beta: Vec<f32> = (0..inputs).map(|k| 0.2 * wave(k + 90)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|output| wave(output + 20)).collect();
+        let x: Vec<f32> = (0..inputs).map(|k| wave(k + 70) * 2.0 + 0.5).collect();
+        let mean = x.iter().sum::<f32>() / inputs as f32;
+        let inverse = (x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / inputs as f32).sqrt().recip();
+        let (gamma_weights, folded) = fold_norm(&weights, &gamma, &beta, &bias);
+        for output in 0..outputs {
+            let weight = |k: usize| weights.opened(k, output) * weights.scale(output);
+            let plain: f32 =
+                (0..inputs).map(|k| ((x[k] - mean) * inverse * gamma[k] + beta[k]) * weight(k)).sum::<f32>()
+                    + bias[output];
+            let product: f32 = (0..inputs).map(|k| x[k] * gamma[k] * weight(k)).sum();
+            let quick = inverse * (product - mean * gamma_weights[output]) + folded[output];
+            assert!((plain - quick).abs() < 1e-5, "{plain} is not {quick}");
+        }
+    }
+
+    #[test]
+    fn the_error_function_is_right_to_seven_digits() {
+        // Abramowitz and Stegun, table 7.1.
+        for (x, value) in
+            [(0.0, 0.0), (0.1, 0.112_462_916), (0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3)]
+        {
+            assert!((erf(x) - value).abs() < 3e-7 && (erf(-x) + value).abs() < 3e-7, "{x}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// The form for one token: every invocation computes four columns of one row, and SLICES of them share the inputs
+// among each other, so that a wide processor has enough to do.
+//
+// Grid: [column groups of 4 * LANES outputs, rows], workgroups of LANES by SLICES invocations.
+
+var<workgroup> shared_products: array<vec4<f32>, SHARED>;
+var<workgroup> shared_sums: array<vec2<f32>, SHARED>;
+
+@compute @workgroup_size(LANES, SLICES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
+    let r = group.y;
+    let at = shape.x + row_in(r) * shape.inputs;
+    var product: vec4<f32>;
+    var sums: vec2<f32>;
+    for (var k = local.y; k < shape.inputs; k += SLICES) {
+        var a = arena[at + k];
+        if (NORM) {
+            sums += vec2<f32>(a, a * a);
+            a *= vectors[shape.gamma + k];
+        }
+        product += a * weights_of(k, group.x, local.x);
+    }
+
+    if (SLICES > 1u) {
+        let own = local.y * LANES + local.x;
+        shared_products[own] = product;
+        shared_sums[own] = sums;
+        workgroupBarrier();
+        if (local.y > 0u) {
+            return;
+        }
+        for (var slice = 1u; slice < SLICES; slice++) {
+            product += shared_products[slice * LANES + local.x];
+            sums += shared_sums[slice * LANES + local.x];
+        }
+    }
+
+    var stats: vec2<f32>;
+    if (NORM) {
+        stats = statistics(sums.x, sums.y);
+        if (group.x == 0u && local.x == 0u && shape.stats != NONE) {
+            arena[shape.stats + row_out(r) * 2u] = stats.x;
+            arena[shape.stats + row_out(r) * 2u + 1u] = stats.y;
+        }
+    }
+    for (var c = 0u; c < 4u; c++) {
+        let output = output_of(group.x, local.x, c);
+        if (output < shape.outputs) {
+            finish(r, output, product[c], stats);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The kernels: for each `<op>.wgsl` an `<op>.rs` with its shape, its grid and a plain CPU twin, which the tests hold it
+//! against.
+//!
+//! All kernels see the same memory: `arena` (what the network computes, `f32`), `weights` (one matrix), `vectors` (biases,
+//! norms and small tables, `f32`), a `shape` of their own, `run` (what changes from run to run, `u32`), and `trace` (where
+//! activations go that were asked for and have no place in the arena).
+
+pub mod attention;
+pub mod embed;
+pub mod linear;
+pub mod norm;
+
+use super::weights::{Stored, WeightType};
+
+/// Says that something has no place, or was not asked for.
+pub const NONE: u32 = u32::MAX;
+
+/// Turns a field of a shape into the word that a kernel reads.
+pub(super) trait Word: Copy {
+    fn word(self) -> u32;
+}
+
+impl Word for u32 {
+    fn word(self) -> u32 {
+        self
+    }
+}
+
+impl Word for f32 {
+    fn word(self) -> u32 {
+        self.to_bits()
+    }
+}
+
+/// A kernel's `struct Shape`, field by field as in its WGSL.
+macro_rules! shape {
+    ($(#[$doc:meta])* { $($(#[$field_doc:meta])* $field:ident: $kind:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct Shape {
+            $($(#[$field_doc])* pub $field: $kind,)*
+        }
+
+        impl Shape {
+            /// The fields' names and types, in the order in which they lie in memory.
+            pub const FIELDS: &[(&str, &str)] = &[$((stringify!($field), stringify!($kind)),)*];
+
+            /// The shape as the kernel reads it.
+            pub fn words(&self) -> Vec<u32> {
+                vec![$($crate::gpu::kernels::Word::word(self.$field),)*]
+            }
+        }
+    };
+}
+use shape;
+
+/// A kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Op {
+    /// [`embed`].
+    Embed,
+    /// [`linear`] for a text, with a layer norm or without.
+    LinearTile {
+        /// Whether the input is normalised.
+        norm: bool,
+    },
+    /// [`linear`] for a few rows, with a layer norm or without.
+    LinearVector {
+        /// Whether the input is normalised.
+        norm: bool,
+    },
+    /// [`attention`].
+    Attention,
+    /// [`norm`].
+    Norm,
+}
+
+impl Op {
+    /// The kernel's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Op::Embed => "embed",
+            Op::LinearTile { norm: false } => "linear_tile",
+            Op::LinearTile { norm: true } => "norm_linear_tile",
+            Op::LinearVector { norm: false } => "linear_vector",
+            Op::LinearVector { norm: true } => "norm_linear_vector",
+            Op::Attention => "attention",
+            Op::Norm => "norm",
+        }
+    }
+}
+
+/// How wide kernels are made for an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Widths {
+    /// Invocations side by side along a map's outputs.
+    pub linear_lanes: u32,
+    /// Invocations that share the inputs of one output, where there are few rows.
+    pub slices: u32,
+    /// Invocations for one query of one head.
+    pub attention_lanes: u32,
+}
+
+impl Widths {
+    /// Few and independent, for software that runs a handful of invocations at once.
+    pub const NARROW: Widths = Widths { linear_lanes: 16, slices: 1, attention_lanes: 16 };
+    /// Many, for a GPU that hides the way to memory behind other work.
+    pub const WIDE: Widths = Widths { linear_lanes: 32, slices: 8, attention_lanes: 64 };
+
+    /// Outputs that one workgroup of a linear map computes.
+    pub fn columns_in_group(&self) -> usize {
+        self.linear_lanes as usize * 4
+    }
+}
+
+/// Where things lie in `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunLayout {
+    /// The most positions there can be.
+    pub capacity: usize,
+    /// How many activations may be asked for that have no place in the arena.
+    pub wants: usize,
+}
+
+impl RunLayout {
+    const PAST: usize = 0;
+    const ROWS: usize = 1;
+    const PREDICTED: usize = 2;
+    const WANTS: usize = 3;
+
+    fn ids(&self) -> usize {
+        Self::WANTS + self.wants
+    }
+
+    fn segments(&self) -> usize {
+        self.ids() + self.capacity
+    }
+
+    fn predict(&self) -> usize {
+        self.segments() + self.capacity
+    }
+
+    /// Its length in words.
+    pub fn words(&self) -> usize {
+        self.predict() + self.capacity
+    }
+}
+
+/// What changes from run to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunWords {
+    layout: RunLayout,
+    words: Vec<u32>,
+}
+
+impl RunWords {
+    /// A run over `ids` and `segments`, which stand after `past` positions that were computed before; the rows of
+    /// `predict` (counted from the first position) get predictions. Nothing is wanted yet.
+    pub fn new(layout: RunLayout, past: usize, ids: &[u32], segments: &[u32], predict: &[u32]) -> RunWords {
+        let mut words = vec![0; layout.words()];
+        words[RunLayout::PAST] = past as u32;
+        words[RunLayout::ROWS] = ids.len() as u32;
+        words[RunLayout::PREDICTED] = predict.len() as u32;
+        words[RunLayout::WANTS..layout.ids()].fill(NONE);
+        words[layout.ids()..][..ids.len()].copy_from_slice(ids);
+        words[layout.segments()..][..segments.len()].copy_from_slice(segments);
+        words[layout.predict()..][..predict.len()].copy_from_slice(predict);
+        RunWords { layout, words }
+    }
+
+    /// Asks for the activation of `slot`, to be written at `offset` of the trace.
+    pub fn want(&mut self, slot: u32, offset: u32) {
+        self.words[RunLayout::WANTS + slot as usize] = offset;
+    }
+
+    /// As the kernels read it.
+    pub fn words(&self) -> &[u32] {
+        &self.words
+    }
+
+    /// Positions that were computed before.
+    pub fn past(&self) -> usize {
+        self.words[RunLayout::PAST] as usize
+    }
+
+    /// Positions that are computed now.
+    pub fn rows(&self) -> usize {
+        self.words[RunLayout::ROWS] as usize
+    }
+
+    /// Positions that get predictions.
+    pub fn predicted(&self) -> usize {
+        self.words[RunLayout::PREDICTED] as usize
+    }
+
+    /// Whether the activation of `slot` is asked for.
+    pub fn wants(&self, slot: u32) -> bool {
+        self.wanted(slot).is_some()
+    }
+
+    fn wanted(&self, slot: u32) -> Option<usize> {
+        if slot == NONE {
+            return None;
+        }
+        let offset = self.words[RunLayout::WANTS + slot as usize];
+        (offset != NONE).then_some(offset as usize)
+    }
+
+    fn id(&self, row: usize) -> usize {
+        self.words[self.layout.ids() + row] as usize
+    }
+
+    fn segment(&self, row: usize) -> usize {
+        self.words[self.layout.segments() + row] as usize
+    }
+
+    fn predict(&self, row: usize) -> usize {
+        self.words[self.layout.predict() + row] as usize
+    }
+}
+
+/// The memory that the twins compute in.
+pub struct Memory<'a> {
+    /// What the network computes.
+    pub arena: &'a mut [f32],
+    /// The matrix, where the kernel reads one.
+    pub weights: &'a Stored,
+    /// Biases, norms and small tables.
+    pub vectors: &'a [f32],
+    /// What this run is.
+    pub run: &'a RunWords,
+    /// Where activations go that were asked for.
+    pub trace: &'a mut [f32],
+}
+
+/// The WGSL of a kernel: its constants, what it shares with others, and its file.
+pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
+    let norm = matches!(op, Op::LinearTile { norm: true } | Op::LinearVector { norm: true });
+    let lanes = match op {
+        Op::Attention | Op::Norm => widths.attention_lanes,
+        _ => widths.linear_lanes,
+    };
+    let numbers = [
+        ("NONE", NONE),
+        ("LANES", lanes),
+        ("SLICES", widths.slices),
+        ("SHARED", lanes * widths.slices),
+        ("CAPACITY", layout.capacity as u32),
+        ("RUN_PAST", RunLayout::PAST as u32),
+        ("RUN_ROWS", RunLayout::ROWS as u32),
+        ("RUN_PREDICTED", RunLayout::PREDICTED as u32),
+        ("RUN_WANTS", RunLayout::WANTS as u32),
+        ("RUN_IDS", layout.ids() as u32),
+        ("RUN_SEGMENTS", layout.segments() as u32),
+        ("RUN_PREDICT", layout.predict() as u32),
+    ];
+    let (parts, names): (&[&str], &[(&str, u32)]) = match op {
+        Op::Embed => (&[weight_type.source(), include_str!("embed.wgsl")], &[]),
+        Op::LinearTile { .. } => (
+            &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_tile.wgsl")],
+            &linear::NAMES,
+        ),
+        Op::LinearVector { .. } => (
+            &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_vector.wgsl")],
+            &linear::NAMES,
+        ),
+        Op::Attention => (&[include_str!("attention.wgsl")], &[]),
+        Op::Norm => (&[include_str!("norm.wgsl")], &[]),
+    };
+    let body = parts.join("\n");
+    let constants: String = numbers
+        .iter()
+        .chain(names)
+        .filter(|(name, _)| body.contains(name))
+        .map(|(name, value)| format!("const {name} = {value}u;\n"))
+        .collect();
+    let norm = if body.contains("NORM") { format!("const NORM = {norm};\n") } else { String::new() };
+    format!("{constants}{norm}\n{body}")
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod sources {
+    use super::*;
+
+    /// The fields of `struct Shape` in a kernel's file.
+    fn fields(source: &str) -> Vec<(String, String)> {
+        let (_, after) = source.split_once("struct Shape {").unwrap();
+        let (body, _) = after.split_once("\n}").unwrap();
+        let lines = body.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+        let fields = lines.filter_map(|line| line.trim_end_matches(',').split_once(": "));
+        fields.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+    }
+
+    #[test]
+    fn shapes_are_alike_on_both_sides() {
+        for (source, ours) in [
+            (include_str!("embed.wgsl"), embed::Shape::FIELDS),
+            (include_str!("linear.wgsl"), linear::Shape::FIELDS),
+            (include_str!("attention.wgsl"), attention::Shape::FIELDS),
+            (include_str!("norm.wgsl"), norm::Shape::FIELDS),
+        ] {
+            let theirs = fields(source);
+            assert_eq!(theirs.len(), ours.len());
+            for ((name, kind), (our_name, our_kind)) in theirs.iter().zip(ours) {
+                assert_eq!((name.as_str(), kind.as_str()), (*our_name, *our_kind));
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The fast path: BERT and GPT-2 as a fixed list of hand-written WebGPU kernels on plain `wgpu`.
+//!
+//! - [`device`]: the adapter, the device, and a count of everything that is made on it
+//! - [`kernels`]: one `<op>.wgsl` each, with its launch and a plain CPU twin beside it
+//! - [`weights`]: how numbers are stored on the GPU: f32, f16 or int8
+//! - [`plan`]: the parts that a forward pass is written in, compiled once a checkpoint
+//! - [`bert`], [`gpt2`]: the forward passes, as the papers write them
+//! - [`execute`]: one run of a plan, and what is read back of it
+//!
+//! Absent: I/O, tokenizers, Burn. A run makes no pipeline, no buffer and no bind group: it writes one small buffer,
+//! encodes about five dispatches a layer in one pass, and maps one buffer.
+
+mod bert;
+mod device;
+mod execute;
+mod gpt2;
+pub mod kernels;
+mod plan;
+mod weights;
+
+pub use device::{Gpu, GpuError, Made};
+pub use execute::{GpuModel, Input, Output};
+pub use weights::{Stored, WeightType};
