@@ -287,6 +287,41 @@ fn generation_with_the_cache_equals_generation_without() {
 }
 
 #[test]
+fn a_run_makes_nothing_on_the_gpu() {
+    let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
+    let engine = Engine::Gpu(Rc::clone(&gpu));
+    for name in ["bert", "gpt"] {
+        let models = root().join("assets/models").join(name);
+        let model =
+            reviewed_on(&engine, name, &models, &root().join("tests/golden/embedded").join(name)).session;
+        let long = "The cat sat on the mat, and the dog [MASK] beside it. ".repeat(6);
+        let want = Hook::all(model.card().family, model.card().layers);
+        // Buffers for what is read back grow once, with the most that was ever asked for.
+        run(&model, &RunRequest { text: long, want: want.clone(), ..RunRequest::default() });
+        let made = gpu.made();
+        assert!(made.pipelines > 0 && made.buffers > 0 && made.bind_groups > 0, "{made:?}");
+        for text in
+            ["The cat", "The cat [MASK] on the mat.", "One two three four five six seven eight nine ten"]
+        {
+            for want in [Vec::new(), vec![Hook::Pattern(0)], want.clone()] {
+                for cached in [true, false] {
+                    run(
+                        &model,
+                        &RunRequest {
+                            text: text.into(),
+                            want: want.clone(),
+                            cached,
+                            ..RunRequest::default()
+                        },
+                    );
+                }
+            }
+        }
+        assert_eq!(gpu.made(), made, "{name}: a run made something");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_text_and_zero_temperature_the_most_probable() {
     let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
     let generate = |sampling: Sampling| {
