@@ -82,10 +82,10 @@ impl Step {
     /// The kernel that runs and how many workgroups of it.
     pub(super) fn launch(&self, run: &RunWords, widths: &Widths) -> (Op, [u32; 2]) {
         match self.kernel {
-            Kernel::Embed(shape) => (Op::Embed, shape.grid(widths.linear_lanes, run.rows())),
+            Kernel::Embed(shape) => (Op::Embed, shape.grid(widths.tile_lanes, run.rows())),
             Kernel::Linear(shape, rows) => {
                 let norm = shape.norm();
-                let (tiled, grid) = shape.grid(rows.count(run));
+                let (tiled, grid) = shape.grid(widths, rows.count(run));
                 (if tiled { Op::LinearTile { norm } } else { Op::LinearVector { norm } }, grid)
             }
             Kernel::Attention(shape) => (Op::Attention, shape.grid(run.rows())),
@@ -275,7 +275,7 @@ impl Builder {
         let padded = self.plan.matrices[words].padded;
         let shape = embed::Shape {
             hidden: width,
-            column_groups: (padded / self.plan.widths.columns_in_group()) as u32,
+            padded: padded as u32,
             position_table,
             segment_table,
             scale,
@@ -321,10 +321,9 @@ impl Builder {
 
     /// The shape of a map from `x` to `y`, with the norm of `x` and the bias.
     fn shape(&mut self, x: Stream, matrix: usize, bias: &[f32], y: Region, rows: Rows) -> linear::Shape {
-        let columns = self.plan.widths.columns_in_group();
         let scale = self.scale(matrix);
         let weights = &self.plan.matrices[matrix];
-        let mut shape = linear::Shape::new(weights, columns, rows, x.region.offset, y.offset);
+        let mut shape = linear::Shape::new(weights, rows, x.region.offset, y.offset);
         shape.scale = scale;
         match x.norm {
             None if bias.is_empty() => {}

@@ -8,8 +8,8 @@ shape! {
     {
         /// Dimensions of an embedding.
         hidden: u32,
-        /// Workgroups along a row of the word table, which says how long the row is.
-        column_groups: u32,
+        /// Columns of the word table with those that fill it up.
+        padded: u32,
         /// The position table in `vectors`, `[position, hidden]`.
         position_table: u32,
         /// The segment table in `vectors`, `[segment, hidden]`.

@@ -8,7 +8,8 @@
 
 struct Shape {
     hidden: u32,
-    column_groups: u32,
+    // Columns of the word table with those that fill it up.
+    padded: u32,
     position_table: u32,
     // NONE in GPT.
     segment_table: u32,

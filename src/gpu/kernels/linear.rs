@@ -1,7 +1,7 @@
 //! A linear map with the layer norm before it and the activation and the residual after it: `linear.wgsl`.
 
 use super::super::weights::Stored;
-use super::{Memory, NONE, RunWords, shape};
+use super::{Memory, NONE, RunWords, Widths, shape};
 use crate::checkpoint::Activation;
 
 /// Rows that one workgroup of the tiled form computes.
@@ -74,8 +74,8 @@ shape! {
         inputs: u32,
         /// Length of a row of y.
         outputs: u32,
-        /// Workgroups along the outputs.
-        column_groups: u32,
+        /// Columns of the matrix with those that fill up its last workgroup.
+        padded: u32,
         /// [`Rows`], by number.
         rows: u32,
         /// x in the arena.
@@ -115,11 +115,11 @@ shape! {
 
 impl Shape {
     /// The shape of a plain map; what else it does is set field by field.
-    pub fn new(weights: &Stored, columns_in_group: usize, rows: Rows, x: u32, y: u32) -> Shape {
+    pub fn new(weights: &Stored, rows: Rows, x: u32, y: u32) -> Shape {
         Shape {
             inputs: weights.inputs as u32,
             outputs: weights.outputs as u32,
-            column_groups: (weights.padded / columns_in_group) as u32,
+            padded: weights.padded as u32,
             rows: rows.number(),
             x,
             y,
@@ -151,12 +151,13 @@ impl Shape {
         self.gamma != NONE
     }
 
-    /// Workgroups for `rows` rows, in the form for single rows and in the tiled form.
-    pub fn grid(&self, rows: usize) -> (bool, [u32; 2]) {
+    /// Whether `rows` rows are computed in the tiled form, and the workgroups.
+    pub fn grid(&self, widths: &Widths, rows: usize) -> (bool, [u32; 2]) {
+        let groups = |lanes: u32| self.padded / (lanes * 4);
         if rows <= FEW_ROWS {
-            (false, [self.column_groups, rows as u32])
+            (false, [groups(widths.vector_lanes), rows as u32])
         } else {
-            (true, [self.column_groups, rows.div_ceil(TILE_ROWS) as u32])
+            (true, [groups(widths.tile_lanes), rows.div_ceil(TILE_ROWS) as u32])
         }
     }
 

@@ -17,8 +17,8 @@
 struct Shape {
     inputs: u32,
     outputs: u32,
-    // Workgroups along the outputs.
-    column_groups: u32,
+    // Columns of W with those that fill up its last workgroup.
+    padded: u32,
     // Which rows: see `row_in`.
     rows: u32,
     // Where things begin in `arena`.
@@ -80,80 +80,134 @@ fn row_out(r: u32) -> u32 {
 }
 
 // Abramowitz and Stegun 7.1.26: off by 1.5e-7 at most.
-fn erf(x: f32) -> f32 {
+fn erf(x: vec4<f32>) -> vec4<f32> {
     let t = 1.0 / (1.0 + 0.3275911 * abs(x));
     let series = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
     return sign(x) * (1.0 - series * exp(-x * x));
 }
 
 // The hyperbolic tangent; some drivers overflow where it is flat.
-fn safe_tanh(x: f32) -> f32 {
-    return tanh(clamp(x, -12.0, 12.0));
+fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
+    return tanh(clamp(x, vec4<f32>(-12.0), vec4<f32>(12.0)));
 }
 
-fn activate(x: f32) -> f32 {
+fn activate(x: vec4<f32>) -> vec4<f32> {
     switch shape.activation {
         // Hendrycks and Gimpel 2016, exactly and by a hyperbolic tangent.
         case GELU: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
         case GELU_TANH: { return 0.5 * x * (1.0 + safe_tanh(0.79788456 * (x + 0.044715 * x * x * x))); }
-        case RELU: { return max(x, 0.0); }
+        case RELU: { return max(x, vec4<f32>(0.0)); }
         case SILU: { return x / (1.0 + exp(-x)); }
         case TANH: { return safe_tanh(x); }
         default: { return x; }
     }
 }
 
-// Mean and reciprocal standard deviation from the sum of a row and the sum of its squares.
-fn statistics(sum: f32, squares: f32) -> vec2<f32> {
-    let mean = sum / f32(shape.inputs);
-    let variance = max(squares / f32(shape.inputs) - mean * mean, 0.0);
-    return vec2<f32>(mean, inverseSqrt(variance + shape.epsilon));
+// Means of up to four rows, and the reciprocals of their standard deviations.
+struct Statistics {
+    mean: vec4<f32>,
+    inverse: vec4<f32>,
 }
 
-// Takes the product of row `r` with the column of `output` to its place.
-fn finish(r: u32, output: u32, product: f32, stats: vec2<f32>) {
-    let out = row_out(r);
-    var y = product;
+// From the sums of rows and the sums of their squares.
+fn statistics(sum: vec4<f32>, squares: vec4<f32>) -> Statistics {
+    let mean = sum / f32(shape.inputs);
+    let variance = max(squares / f32(shape.inputs) - mean * mean, vec4<f32>(0.0));
+    return Statistics(mean, inverseSqrt(variance + shape.epsilon));
+}
+
+// Leaves the statistics of row `r` for those who add the row.
+fn keep(r: u32, mean: f32, inverse: f32) {
+    if (shape.stats != NONE) {
+        arena[shape.stats + row_out(r) * 2u] = mean;
+        arena[shape.stats + row_out(r) * 2u + 1u] = inverse;
+    }
+}
+
+// Takes the products of rows `r` to `r + 3` with the column of `output` to their places; only `count` rows are there.
+fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistics) {
+    var y = products;
     if (shape.scale != NONE) {
         y *= vectors[shape.scale + output];
     }
     if (NORM) {
-        y = stats.y * (y - stats.x * vectors[shape.gamma_weights + output]);
+        y = stats.inverse * (y - stats.mean * vectors[shape.gamma_weights + output]);
     }
     if (shape.bias != NONE) {
         y += vectors[shape.bias + output];
     }
-    y = activate(y);
+    if (shape.activation != 0u) {
+        y = activate(y);
+    }
 
+    // Where the column goes, how far one row is from the next there, and whether it is one that may be traced.
+    var at = shape.y + output;
+    var row = shape.outputs;
+    var traced = shape.want;
+    var trace_at = output;
     if (shape.keys != NONE) {
         let hidden = shape.outputs / 3u;
         let part = output / hidden;
-        let d = output % hidden;
+        let d = output - part * hidden;
+        row = hidden;
+        trace_at = d;
         if (part == 0u) {
-            arena[shape.y + out * hidden + d] = y;
+            at = shape.y + d;
+            traced = NONE;
         } else if (part == 1u) {
             // Keys lie with all positions of a dimension side by side: attention reads them so.
-            arena[shape.keys + d * CAPACITY + out] = y;
-            if (run[RUN_WANTS + shape.want] != NONE) {
-                trace[run[RUN_WANTS + shape.want] + r * hidden + d] = y;
-            }
+            at = shape.keys + d * CAPACITY;
+            row = 1u;
         } else {
-            arena[shape.values + out * hidden + d] = y;
+            at = shape.values + d;
+            traced = NONE;
         }
-        return;
+    }
+    if (traced != NONE) {
+        let want = run[RUN_WANTS + traced];
+        if (want != NONE) {
+            let width = select(shape.outputs, shape.outputs / 3u, shape.keys != NONE);
+            var values = y;
+            for (var i = 0u; i < count; i++) {
+                trace[want + trace_at + (r + i) * width] = values[i];
+            }
+        }
     }
 
-    if (shape.want != NONE && run[RUN_WANTS + shape.want] != NONE) {
-        trace[run[RUN_WANTS + shape.want] + r * shape.outputs + output] = y;
-    }
+    let first = row_out(r);
     if (shape.residual != NONE) {
-        var x = arena[shape.residual + out * shape.outputs + output];
+        let base = shape.residual + output + first * row;
+        // Rows that are not there are read as the last one is, and dropped.
+        let second = min(1u, count - 1u);
+        let third = min(2u, count - 1u);
+        let fourth = min(3u, count - 1u);
+        var x = vec4<f32>(
+            arena[base], arena[base + second * row], arena[base + third * row], arena[base + fourth * row],
+        );
         if (shape.residual_gamma != NONE) {
-            let mean = arena[shape.residual_stats + out * 2u];
-            let inverse = arena[shape.residual_stats + out * 2u + 1u];
+            let stats = shape.residual_stats + first * 2u;
+            let mean = vec4<f32>(
+                arena[stats], arena[stats + second * 2u], arena[stats + third * 2u], arena[stats + fourth * 2u],
+            );
+            let inverse = vec4<f32>(
+                arena[stats + 1u],
+                arena[stats + second * 2u + 1u],
+                arena[stats + third * 2u + 1u],
+                arena[stats + fourth * 2u + 1u],
+            );
             x = (x - mean) * inverse * vectors[shape.residual_gamma + output] + vectors[shape.residual_beta + output];
         }
         y += x;
     }
-    arena[shape.y + out * shape.outputs + output] = y;
+    at += first * row;
+    arena[at] = y.x;
+    if (count > 1u) {
+        arena[at + row] = y.y;
+    }
+    if (count > 2u) {
+        arena[at + 2u * row] = y.z;
+    }
+    if (count > 3u) {
+        arena[at + 3u * row] = y.w;
+    }
 }

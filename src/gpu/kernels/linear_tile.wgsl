@@ -19,55 +19,63 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let at_6 = x + row_in(min(first + 6u, last)) * n;
     let at_7 = x + row_in(min(first + 7u, last)) * n;
 
-    // For each column, rows 0 to 3 and rows 4 to 7.
-    var upper: mat4x4<f32>;
-    var lower: mat4x4<f32>;
-    var sum_upper: vec4<f32>;
-    var sum_lower: vec4<f32>;
-    var squares_upper: vec4<f32>;
-    var squares_lower: vec4<f32>;
+    // For each of the four columns, rows 0 to 3 and rows 4 to 7. Variables of their own stay in registers.
+    var a_0: vec4<f32>;
+    var a_1: vec4<f32>;
+    var a_2: vec4<f32>;
+    var a_3: vec4<f32>;
+    var b_0: vec4<f32>;
+    var b_1: vec4<f32>;
+    var b_2: vec4<f32>;
+    var b_3: vec4<f32>;
+    var sum_a: vec4<f32>;
+    var sum_b: vec4<f32>;
+    var squares_a: vec4<f32>;
+    var squares_b: vec4<f32>;
     for (var k = 0u; k < n; k++) {
         var a = vec4<f32>(arena[at_0 + k], arena[at_1 + k], arena[at_2 + k], arena[at_3 + k]);
         var b = vec4<f32>(arena[at_4 + k], arena[at_5 + k], arena[at_6 + k], arena[at_7 + k]);
         if (NORM) {
-            sum_upper += a;
-            sum_lower += b;
-            squares_upper += a * a;
-            squares_lower += b * b;
+            sum_a += a;
+            sum_b += b;
+            squares_a += a * a;
+            squares_b += b * b;
             let gamma = vectors[shape.gamma + k];
             a *= gamma;
             b *= gamma;
         }
         let w = weights_of(k, group.x, local.x);
-        upper[0] += a * w.x;
-        upper[1] += a * w.y;
-        upper[2] += a * w.z;
-        upper[3] += a * w.w;
-        lower[0] += b * w.x;
-        lower[1] += b * w.y;
-        lower[2] += b * w.z;
-        lower[3] += b * w.w;
+        a_0 += a * w.x;
+        a_1 += a * w.y;
+        a_2 += a * w.z;
+        a_3 += a * w.w;
+        b_0 += b * w.x;
+        b_1 += b * w.y;
+        b_2 += b * w.z;
+        b_3 += b * w.w;
     }
 
-    for (var i = 0u; i < 8u; i++) {
-        let r = first + i;
-        if (r > last) {
-            break;
+    var upper: Statistics;
+    var lower: Statistics;
+    if (NORM) {
+        upper = statistics(sum_a, squares_a);
+        lower = statistics(sum_b, squares_b);
+        if (group.x == 0u && local.x < 8u && first + local.x <= last) {
+            var means = array<vec4<f32>, 2>(upper.mean, lower.mean);
+            var inverses = array<vec4<f32>, 2>(upper.inverse, lower.inverse);
+            let half = local.x / 4u;
+            keep(first + local.x, means[half][local.x % 4u], inverses[half][local.x % 4u]);
         }
-        var stats: vec2<f32>;
-        if (NORM) {
-            let sum = select(sum_lower[i % 4u], sum_upper[i % 4u], i < 4u);
-            let squares = select(squares_lower[i % 4u], squares_upper[i % 4u], i < 4u);
-            stats = statistics(sum, squares);
-            if (group.x == 0u && local.x == 0u && shape.stats != NONE) {
-                arena[shape.stats + row_out(r) * 2u] = stats.x;
-                arena[shape.stats + row_out(r) * 2u + 1u] = stats.y;
-            }
-        }
-        for (var c = 0u; c < 4u; c++) {
-            let output = output_of(group.x, local.x, c);
-            if (output < shape.outputs) {
-                finish(r, output, select(lower[c][i % 4u], upper[c][i % 4u], i < 4u), stats);
+    }
+    let rows = last - first + 1u;
+    var products_a = array<vec4<f32>, 4>(a_0, a_1, a_2, a_3);
+    var products_b = array<vec4<f32>, 4>(b_0, b_1, b_2, b_3);
+    for (var c = 0u; c < 4u; c++) {
+        let output = output_of(group.x, local.x, c);
+        if (output < shape.outputs) {
+            finish(first, min(rows, 4u), output, products_a[c], upper);
+            if (rows > 4u) {
+                finish(first + 4u, min(rows - 4u, 4u), output, products_b[c], lower);
             }
         }
     }

@@ -35,18 +35,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    var stats: vec2<f32>;
+    var stats: Statistics;
     if (NORM) {
-        stats = statistics(sums.x, sums.y);
-        if (group.x == 0u && local.x == 0u && shape.stats != NONE) {
-            arena[shape.stats + row_out(r) * 2u] = stats.x;
-            arena[shape.stats + row_out(r) * 2u + 1u] = stats.y;
+        stats = statistics(vec4<f32>(sums.x), vec4<f32>(sums.y));
+        if (group.x == 0u && local.x == 0u) {
+            keep(r, stats.mean.x, stats.inverse.x);
         }
     }
+    var products = product;
     for (var c = 0u; c < 4u; c++) {
         let output = output_of(group.x, local.x, c);
         if (output < shape.outputs) {
-            finish(r, output, product[c], stats);
+            finish(r, 1u, output, vec4<f32>(products[c]), stats);
         }
     }
 }

@@ -93,8 +93,10 @@ impl Op {
 /// How wide kernels are made for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Widths {
-    /// Invocations side by side along a map's outputs.
-    pub linear_lanes: u32,
+    /// Invocations side by side along a map's outputs, where there are many rows.
+    pub tile_lanes: u32,
+    /// The same where there are few rows; it divides the former.
+    pub vector_lanes: u32,
     /// Invocations that share the inputs of one output, where there are few rows.
     pub slices: u32,
     /// Invocations for one query of one head.
@@ -103,13 +105,13 @@ pub struct Widths {
 
 impl Widths {
     /// Few and independent, for software that runs a handful of invocations at once.
-    pub const NARROW: Widths = Widths { linear_lanes: 16, slices: 1, attention_lanes: 16 };
+    pub const NARROW: Widths = Widths { tile_lanes: 16, vector_lanes: 16, slices: 1, attention_lanes: 16 };
     /// Many, for a GPU that hides the way to memory behind other work.
-    pub const WIDE: Widths = Widths { linear_lanes: 32, slices: 8, attention_lanes: 64 };
+    pub const WIDE: Widths = Widths { tile_lanes: 32, vector_lanes: 8, slices: 32, attention_lanes: 64 };
 
-    /// Outputs that one workgroup of a linear map computes.
+    /// The most outputs that one workgroup of a linear map computes: rows of weights are filled up to a multiple of it.
     pub fn columns_in_group(&self) -> usize {
-        self.linear_lanes as usize * 4
+        self.tile_lanes as usize * 4
     }
 }
 
@@ -238,7 +240,8 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     let norm = matches!(op, Op::LinearTile { norm: true } | Op::LinearVector { norm: true });
     let lanes = match op {
         Op::Attention | Op::Norm => widths.attention_lanes,
-        _ => widths.linear_lanes,
+        Op::LinearVector { .. } => widths.vector_lanes,
+        Op::LinearTile { .. } | Op::Embed => widths.tile_lanes,
     };
     let numbers = [
         ("NONE", NONE),

@@ -143,7 +143,7 @@ fn linear_case(
     let y = values + capacity * outputs;
     let arena = filled(y + capacity * outputs, 5);
     let mut vectors = weights.scales.clone();
-    let mut shape = linear::Shape::new(&weights, widths.columns_in_group(), which, x as u32, y as u32);
+    let mut shape = linear::Shape::new(&weights, which, x as u32, y as u32);
     if !vectors.is_empty() {
         shape.scale = 0;
     }
@@ -156,7 +156,7 @@ fn linear_case(
     let mut words = run(capacity, 1, rows.start, rows.len(), &predict);
     let trace = rows.len() * outputs;
     words.want(0, 0);
-    let (tiled, grid) = shape.grid(which.count(&words));
+    let (tiled, grid) = shape.grid(&widths, which.count(&words));
     let norm = shape.norm();
     let op = if tiled { Op::LinearTile { norm } } else { Op::LinearVector { norm } };
     (Case { op, grid, shape: shape.words(), weights, vectors, arena, trace, run: words, widths }, shape)
@@ -332,7 +332,7 @@ fn embeddings_equal_their_twin() {
             let segment_table = if segments { push(&mut vectors, &filled(2 * hidden, 15)) } else { NONE };
             let shape = embed::Shape {
                 hidden: hidden as u32,
-                column_groups: (words.padded / widths.columns_in_group()) as u32,
+                padded: words.padded as u32,
                 position_table,
                 segment_table,
                 scale,
@@ -346,7 +346,7 @@ fn embeddings_equal_their_twin() {
             run.want(2, (rows * hidden) as u32);
             let case = Case {
                 op: Op::Embed,
-                grid: shape.grid(widths.linear_lanes, rows),
+                grid: shape.grid(widths.tile_lanes, rows),
                 shape: shape.words(),
                 weights: words,
                 vectors,

@@ -3,7 +3,7 @@
 
 // The weights of input `k` for the four columns of this lane.
 fn weights_of(k: u32, group: u32, lane: u32) -> vec4<f32> {
-    let at = (k * shape.column_groups + group) * 2u * LANES + lane;
+    let at = k * (shape.padded / 2u) + group * 2u * LANES + lane;
     return vec4<f32>(unpack2x16float(weights[at]), unpack2x16float(weights[at + LANES]));
 }
 
@@ -14,5 +14,5 @@ fn output_of(group: u32, lane: u32, c: u32) -> u32 {
 
 // The weight of input `k` for `output`.
 fn weight_of(k: u32, output: u32) -> f32 {
-    return unpack2x16float(weights[k * shape.column_groups * 2u * LANES + output / 2u])[output % 2u];
+    return unpack2x16float(weights[(k * shape.padded + output) / 2u])[output % 2u];
 }

@@ -4,7 +4,7 @@
 
 // The weights of input `k` for the four columns of this lane.
 fn weights_of(k: u32, group: u32, lane: u32) -> vec4<f32> {
-    let at = (k * shape.column_groups + group) * 4u * LANES + lane;
+    let at = k * shape.padded + group * 4u * LANES + lane;
     return vec4<f32>(weights[at], weights[at + LANES], weights[at + 2u * LANES], weights[at + 3u * LANES]);
 }
 
@@ -15,5 +15,5 @@ fn output_of(group: u32, lane: u32, c: u32) -> u32 {
 
 // The weight of input `k` for `output`.
 fn weight_of(k: u32, output: u32) -> f32 {
-    return weights[k * shape.column_groups * 4u * LANES + output];
+    return weights[k * shape.padded + output];
 }

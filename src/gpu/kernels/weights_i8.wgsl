@@ -3,7 +3,7 @@
 
 // The weights of input `k` for the four columns of this lane.
 fn weights_of(k: u32, group: u32, lane: u32) -> vec4<f32> {
-    return unpack4x8snorm(weights[(k * shape.column_groups + group) * LANES + lane]) * 127.0;
+    return unpack4x8snorm(weights[k * (shape.padded / 4u) + group * LANES + lane]) * 127.0;
 }
 
 // The output that column `c` of this lane computes.
@@ -13,5 +13,5 @@ fn output_of(group: u32, lane: u32, c: u32) -> u32 {
 
 // The weight of input `k` for `output`.
 fn weight_of(k: u32, output: u32) -> f32 {
-    return unpack4x8snorm(weights[k * shape.column_groups * LANES + output / 4u])[output % 4u] * 127.0;
+    return unpack4x8snorm(weights[(k * shape.padded + output) / 4u])[output % 4u] * 127.0;
 }
