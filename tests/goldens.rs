@@ -12,7 +12,7 @@ use cloze::engine::protocol::{GenerateRequest, RunRequest, Sampling};
 use cloze::engine::{Reference, Session};
 use cloze::gpu::Gpu;
 use cloze::hub::Files;
-use cloze::trace::{Activation, Family, Hook, Run};
+use cloze::trace::{Ablation, Activation, Embedding, Family, Hook, Run};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -287,6 +287,91 @@ fn generation_with_the_cache_equals_generation_without() {
 }
 
 #[test]
+fn interventions_change_the_same_on_both_engines() {
+    let [cpu, gpu] = Engine::both();
+    for (on_cpu, on_gpu) in all(&cpu).iter().zip(all(&gpu)) {
+        let name = &on_cpu.name;
+        let card = on_cpu.session.card().clone();
+        let case = &on_cpu.golden.cases[0];
+        let plain = everything(on_cpu, case);
+        let tokens = plain.tokens.len();
+        let causal = card.family == Family::Gpt2;
+        // A head; a cell that every model sees; all that the second query sees; what only BERT sees; an embedding.
+        let blind = (0..tokens).filter(|key| !causal || *key <= 1).map(|key| [1, key]).collect();
+        let ablations = [
+            Ablation { heads: vec![[card.layers - 1, card.heads - 1], [0, 0]], ..Ablation::default() },
+            Ablation { mask: vec![[2, 0]], ..Ablation::default() },
+            Ablation { mask: blind, ..Ablation::default() },
+            Ablation { mask: vec![[0, tokens - 1], [1, 2]], ..Ablation::default() },
+            Ablation { embeddings: vec![Embedding::Position], ..Ablation::default() },
+            Ablation {
+                embeddings: vec![if causal { Embedding::Token } else { Embedding::Segment }],
+                heads: vec![[0, card.heads - 1]],
+                mask: vec![[2, 1]],
+            },
+        ];
+        for ablate in ablations {
+            let request = RunRequest {
+                text: case.text.clone(),
+                text_b: case.text_b.clone(),
+                want: case.hooks.clone(),
+                cached: true,
+                ablate: ablate.clone(),
+                ..RunRequest::default()
+            };
+            let (ours, theirs) = (run(&on_cpu.session, &request), run(&on_gpu.session, &request));
+            for hook in &case.hooks {
+                let (ours, theirs) =
+                    (ours.activation(*hook).expect("asked"), theirs.activation(*hook).expect("asked"));
+                assert_eq!(ours.shape, theirs.shape);
+                let difference = largest_difference(&ours.data, &theirs.data);
+                assert!(
+                    difference <= gpu.tolerance(),
+                    "{name}: {hook} differs by {difference} with {ablate:?}"
+                );
+            }
+            let last = Hook::ResidPost(card.layers - 1);
+            let changed = largest_difference(
+                &ours.activation(last).expect("asked").data,
+                &plain.activation(last).expect("asked").data,
+            );
+            assert!(changed > 1e-3, "{name}: {ablate:?} changes nothing");
+            for &[layer, head] in &ablate.heads {
+                let z = ours.activation(Hook::Z(layer)).expect("asked");
+                let size = z.shape[2];
+                let rows = z.data.chunks(card.heads * size).map(|row| &row[head * size..][..size]);
+                assert!(rows.flatten().all(|value| *value == 0.0), "{name}: head {head} is not off");
+            }
+            for &[query, key] in &ablate.mask {
+                let pattern = ours.activation(Hook::Pattern(0)).expect("asked");
+                let opened = causal && key > query;
+                for head in pattern.data.chunks(tokens * tokens) {
+                    assert_eq!(
+                        head[query * tokens + key] > 0.0,
+                        opened,
+                        "{name}: [{query}, {key}] of {ablate:?}"
+                    );
+                }
+            }
+        }
+        // And nothing of it stays behind.
+        for session in [&on_cpu.session, &on_gpu.session] {
+            let request = RunRequest {
+                text: case.text.clone(),
+                text_b: case.text_b.clone(),
+                want: vec![Hook::FinalHidden],
+                cached: true,
+                ..RunRequest::default()
+            };
+            let again = run(session, &request);
+            let (now, before) = (again.activation(Hook::FinalHidden), plain.activation(Hook::FinalHidden));
+            let difference = largest_difference(&now.expect("asked").data, &before.expect("asked").data);
+            assert!(difference <= gpu.tolerance(), "{name}: {difference} stays behind");
+        }
+    }
+}
+
+#[test]
 fn a_run_makes_nothing_on_the_gpu() {
     let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
     let engine = Engine::Gpu(Rc::clone(&gpu));
@@ -362,6 +447,7 @@ fn bad_requests_are_refused_with_a_code() {
     let text = |text: &str| RunRequest { text: text.to_owned(), ..RunRequest::default() };
     let pair = RunRequest { text_b: Some("b".to_owned()), ..text("a") };
     let layer = RunRequest { want: vec![Hook::Pattern(99)], ..text("a") };
+    let ablated = |ablate: Ablation| RunRequest { ablate, ..text("a") };
     let full = RunRequest { drawn: vec![5; 300], ..text("a") };
     let unknown = RunRequest { drawn: vec![9_999_999], ..text("a") };
     for (session, request, code) in [
@@ -375,6 +461,14 @@ fn bad_requests_are_refused_with_a_code() {
         (&gpt.session, full, "too-long"),
         (&gpt.session, unknown.clone(), "bad-request"),
         (&bert.session, unknown, "bad-request"),
+        (&bert.session, ablated(Ablation { heads: vec![[0, 99]], ..Ablation::default() }), "bad-request"),
+        (&bert.session, ablated(Ablation { heads: vec![[99, 0]], ..Ablation::default() }), "bad-request"),
+        (&gpt.session, ablated(Ablation { mask: vec![[0, 99]], ..Ablation::default() }), "bad-request"),
+        (
+            &gpt.session,
+            ablated(Ablation { embeddings: vec![Embedding::Segment], ..Ablation::default() }),
+            "bad-request",
+        ),
     ] {
         let problem = pollster::block_on(session.run(&request)).expect_err("it is refused");
         assert_eq!(problem.code, code, "{problem}");

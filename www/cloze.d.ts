@@ -103,6 +103,21 @@ export interface RunRequest {
   want?: string[];
   /** How many candidates each prediction lists; 8 by default. */
   topK?: number;
+  /** What to leave out or change in this run, to see what it was good for. */
+  ablate?: Ablation;
+}
+
+/** Changes to the computation of one run. */
+export interface Ablation {
+  /** Heads that are switched off, `[layer, head]`: their output is zero. */
+  heads?: [number, number][];
+  /**
+   * Cells of the attention mask that are flipped in every head, `[query, key]`: what the query saw it does not see, and
+   * the other way round. A query that sees nothing at all gets a pattern of zeros.
+   */
+  mask?: [number, number][];
+  /** Embeddings that are left out of the sum; GPT has none of the segment. */
+  embeddings?: ("token" | "position" | "segment")[];
 }
 
 export interface Run {

@@ -29,9 +29,24 @@
     is: (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
     form: "a list of names",
   };
+  const cells = (value) =>
+    Array.isArray(value) && value.every((cell) => Array.isArray(cell) && cell.length === 2 && cell.every(count(0).is));
+  const ABLATIONS = {
+    heads: cells,
+    mask: cells,
+    embeddings: (value) => Array.isArray(value) && value.every((name) => ["token", "position", "segment"].includes(name)),
+  };
+  const ablation = {
+    is: (value) =>
+      value !== null &&
+      typeof value === "object" &&
+      !Array.isArray(value) &&
+      Object.entries(value).every(([name, changes]) => Object.hasOwn(ABLATIONS, name) && ABLATIONS[name](changes)),
+    form: 'an object of heads [[layer, head], …], mask [[query, key], …] and embeddings ["token", "position", "segment"]',
+  };
   const OPTIONS = {
     load: { engine: { is: (value) => value === "webgpu" || value === "cpu", form: '"webgpu" or "cpu"' } },
-    run: { text, textB: text, want: names, topK: count(1) },
+    run: { text, textB: text, want: names, topK: count(1), ablate: ablation },
     generate: {
       text,
       maxNewTokens: count(1),

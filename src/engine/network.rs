@@ -9,7 +9,7 @@ use super::protocol::Problem;
 use crate::checkpoint::{self, Checkpoint};
 use crate::gpu::{self, Gpu, GpuError, GpuModel, WeightType};
 use crate::models::{Bert, Gpt2, KvCache, Recorder};
-use crate::trace::{Activation, Hook, Token};
+use crate::trace::{Ablation, Activation, Hook, Token};
 
 /// The network of a checkpoint.
 pub(super) enum Network {
@@ -39,6 +39,8 @@ pub(super) struct Pass<'a> {
     pub want: &'a [Hook],
     /// Reuse what an earlier pass over the same beginning computed (GPT); only the last position's logits are recorded.
     pub cached: bool,
+    /// What to leave out or change; with anything in it, `cached` must be false.
+    pub ablate: &'a Ablation,
 }
 
 /// What came of it.
@@ -87,8 +89,8 @@ impl Network {
         match self {
             Network::Cpu(network) => network.run(&ids, &segments, pass).await,
             Network::Gpu(model) => {
-                let Pass { predict, want, cached, .. } = *pass;
-                let input = gpu::Input { ids: &ids, segments: &segments, predict, want, cached };
+                let Pass { predict, want, cached, ablate, .. } = *pass;
+                let input = gpu::Input { ids: &ids, segments: &segments, predict, want, cached, ablate };
                 let gpu::Output { logits, next_sentence, activations, computed } = model.run(&input).await?;
                 Ok(Outcome { logits, next_sentence, activations, computed })
             }
@@ -101,14 +103,14 @@ impl CpuNetwork {
         let mut rec = Recorder::new(pass.want);
         let (logits, next_sentence, computed) = match &self.forward {
             Forward::Bert(bert) => {
-                let output = bert.forward(ids, segments, pass.predict, &mut rec);
+                let output = bert.forward(ids, segments, pass.predict, pass.ablate, &mut rec);
                 (output.logits, output.next_sentence, ids.len())
             }
             Forward::Gpt2(gpt) => {
                 let mut cache =
                     if pass.cached { self.cache.take().rewound_to(ids) } else { KvCache::default() };
                 let computed = ids.len() - cache.len();
-                let logits = gpt.forward(ids, &mut cache, pass.cached, &mut rec);
+                let logits = gpt.forward(ids, &mut cache, pass.cached, pass.ablate, &mut rec);
                 if pass.cached {
                     self.cache.replace(cache);
                 }

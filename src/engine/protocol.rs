@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::{Activation, Candidate, Family, Hook, ModelCard, Run, Token};
+use crate::trace::{Ablation, Activation, Candidate, Family, Hook, ModelCard, Run, Token};
 
 /// A numbered question of the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ pub struct RunRequest {
     /// Reuse keys and values of an earlier run that began with the same tokens (GPT). Activations then cover
     /// only the positions that were computed: their query and position axes are shorter.
     pub cached: bool,
+    /// What to leave out or change. Such a run takes nothing from an earlier one.
+    pub ablate: Ablation,
 }
 
 /// How a token is chosen from the probabilities (temperature, then top-k, then top-p, then rescaling).

@@ -13,7 +13,9 @@ use crate::gpu::Gpu;
 use crate::hub::Files;
 use crate::lesson::sampling::softmax;
 use crate::tokenization::Tokenizer;
-use crate::trace::{Candidate, Family, Hook, ModelCard, NextSentence, Prediction, Run, Token};
+use crate::trace::{
+    Ablation, Candidate, Embedding, Family, Hook, ModelCard, NextSentence, Prediction, Run, Token,
+};
 
 /// Candidates listed for a prediction when the request names no number.
 pub(super) const TOP_K: usize = 8;
@@ -153,10 +155,12 @@ impl Session {
         let started = Instant::now();
         self.check_hooks(&request.want)?;
         let (tokens, truncated) = self.tokens(request)?;
+        self.check_ablation(&request.ablate, tokens.len())?;
         let predict = self.predicted(&tokens);
 
-        let cached = request.cached && self.card.family == Family::Gpt2;
-        let pass = Pass { tokens: &tokens, predict: &predict, want: &request.want, cached };
+        let ablate = &request.ablate;
+        let cached = request.cached && self.card.family == Family::Gpt2 && ablate.is_empty();
+        let pass = Pass { tokens: &tokens, predict: &predict, want: &request.want, cached, ablate };
         let outcome = network.run(&pass).await?;
         let scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
         if scores.into_iter().any(|score| !score.is_finite()) {
@@ -190,6 +194,29 @@ impl Session {
                 Err(Problem::new("unknown-activation", detail).with("name", hook))
             }
         }
+    }
+
+    /// Refuses changes of what this model or this input does not have.
+    fn check_ablation(&self, ablate: &Ablation, tokens: usize) -> Result<(), Problem> {
+        let ModelCard { layers, heads, family, .. } = self.card;
+        let refuse = |detail: String| Err(Problem::new("bad-request", detail));
+        if let Some([layer, head]) =
+            ablate.heads.iter().find(|[layer, head]| *layer >= layers || *head >= heads)
+        {
+            return refuse(format!(
+                "there is no head {head} in layer {layer}: this model has {layers} layers of {heads} heads, counted from 0"
+            ));
+        }
+        if let Some([query, key]) = ablate.mask.iter().find(|[query, key]| *query >= tokens || *key >= tokens)
+        {
+            return refuse(format!(
+                "the mask has no cell [{query}, {key}]: the input has {tokens} tokens, counted from 0"
+            ));
+        }
+        if family == Family::Gpt2 && ablate.leaves_out(Embedding::Segment) {
+            return refuse("GPT has no segment embedding to leave out".to_owned());
+        }
+        Ok(())
     }
 
     /// The tokens the model reads, and how many of the text's were left out.

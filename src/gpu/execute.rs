@@ -13,10 +13,10 @@ use super::kernels::{Op, RunWords, Widths, source};
 use super::plan::{Place, Plan, Step};
 use super::weights::WeightType;
 use crate::checkpoint::Checkpoint;
-use crate::trace::{Activation, Hook};
+use crate::trace::{Ablation, Activation, Hook};
 
 /// What a run computes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// The whole input.
     pub ids: &'a [u32],
@@ -29,6 +29,8 @@ pub struct Input<'a> {
     /// Take what an earlier run computed of the same beginning (GPT). Activations then cover the new positions only,
     /// and recorded logits the predicted ones.
     pub cached: bool,
+    /// What to leave out or change. Such a run takes nothing from an earlier one and leaves nothing to a later one.
+    pub ablate: &'a Ablation,
 }
 
 /// What came of it.
@@ -200,7 +202,8 @@ impl GpuModel {
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
         let Turn { room, known } = &mut *turn;
-        let past = if input.cached { shared(known, input.ids) } else { 0 };
+        let plain = input.ablate.is_empty();
+        let past = if input.cached && plain { shared(known, input.ids) } else { 0 };
         let ids = &input.ids[past..];
         let segments = input.segments.get(past..).unwrap_or_default();
         let every_logit = input.want.contains(&Hook::Logits) && !input.cached;
@@ -211,6 +214,7 @@ impl GpuModel {
         known.clear();
 
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
+        words.ablate(input.ablate, self.plan.head_words);
         let mut reading = Reading::default();
         let logits_at = self.plan.logits.map(|region| reading.take(region.rows(0..first.len())));
         let next_sentence_at = self.plan.next_sentence.map(|region| reading.take(region.rows(0..1)));
@@ -219,7 +223,7 @@ impl GpuModel {
             .order
             .iter()
             .filter(|hook| input.want.contains(hook))
-            .filter_map(|hook| self.piece(*hook, predict.len(), &mut words, &mut reading))
+            .filter_map(|hook| self.piece(*hook, predict.len(), input.ablate, &mut words, &mut reading))
             .collect();
         let values = self.submit(room, &words, &reading, false).await?;
         let (arena, trace) = values.split_at(reading.from_arena);
@@ -233,7 +237,9 @@ impl GpuModel {
                 logits.extend(self.submit(room, &words, &reading, true).await?);
             }
         }
-        known.extend_from_slice(input.ids);
+        if plain {
+            known.extend_from_slice(input.ids);
+        }
 
         let activations = pieces.into_iter().map(|(hook, shape, source)| {
             let data = match source {
@@ -260,15 +266,15 @@ impl GpuModel {
         &self,
         hook: Hook,
         predicted: usize,
+        ablate: &Ablation,
         words: &mut RunWords,
         reading: &mut Reading,
     ) -> Option<(Hook, Vec<usize>, Source)> {
         let (past, rows) = (words.past(), words.rows());
         let keys = past + rows;
         if let Hook::Mask(_) = hook {
-            let seen = |row: usize, key: usize| !self.plan.causal || key <= past + row;
-            let cells =
-                (0..rows).flat_map(|row| (0..keys).map(move |key| f32::from(u8::from(seen(row, key)))));
+            let seen = ablate.visible(rows, keys, self.plan.causal);
+            let cells = seen.into_iter().map(|seen| f32::from(u8::from(seen)));
             return Some((hook, vec![rows, keys], Source::Known(cells.collect())));
         }
         let divided = |count: usize, width: u32, heads: usize| match heads {

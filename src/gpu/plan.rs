@@ -147,6 +147,8 @@ pub(super) struct Plan {
     pub next_sentence: Option<Region>,
     /// Whether queries see only what stands before them.
     pub causal: bool,
+    /// Words of bits for the heads of a block.
+    pub head_words: usize,
     /// The model's activations, in the order of the forward pass.
     pub order: Vec<Hook>,
 }
@@ -198,7 +200,7 @@ impl Builder {
     pub(super) fn new(capacity: usize, causal: bool, weight_type: WeightType, widths: Widths) -> Builder {
         Builder {
             plan: Plan {
-                layout: RunLayout { capacity, wants: 0 },
+                layout: RunLayout { capacity, wants: 0, heads: 0 },
                 widths,
                 weight_type,
                 matrices: Vec::new(),
@@ -210,6 +212,7 @@ impl Builder {
                 logits_rows: 0,
                 next_sentence: None,
                 causal,
+                head_words: 0,
                 order: Vec::new(),
             },
         }
@@ -417,7 +420,10 @@ impl Builder {
             z: z.offset,
             want_scores,
             want_pattern,
+            heads_off: self.plan.layout.heads as u32,
         };
+        self.plan.head_words = heads.div_ceil(32);
+        self.plan.layout.heads += self.plan.head_words;
         self.step(Kernel::Attention(shape), None);
         Stream { region: z, norm: None }
     }

@@ -7,9 +7,11 @@ use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
 use super::Recorder;
-use super::parts::{Visible, activate, attend, linear, lookup, matrix, norm, split_heads, vector};
+use super::parts::{
+    Heads, Visible, activate, attend, keep, linear, lookup, matrix, norm, split_heads, vector,
+};
 use crate::checkpoint::{Activation, BertConfig, BertLayer, BertWeights};
-use crate::trace::Hook;
+use crate::trace::{Ablation, Embedding, Hook};
 
 /// The network with its heads; a head that the checkpoint lacks is none.
 pub struct Bert {
@@ -81,18 +83,29 @@ impl Bert {
 
     /// Runs the network on one input.
     ///
-    /// `ids` and `segments` are equally long; `predict` lists the positions whose logits are wanted.
-    pub fn forward(&self, ids: &[u32], segments: &[u32], predict: &[u32], rec: &mut Recorder) -> Output {
+    /// `ids` and `segments` are equally long; `predict` lists the positions whose logits are wanted; `ablate` says what is
+    /// left out.
+    pub fn forward(
+        &self,
+        ids: &[u32],
+        segments: &[u32],
+        predict: &[u32],
+        ablate: &Ablation,
+        rec: &mut Recorder,
+    ) -> Output {
         let positions: Vec<u32> = (0..ids.len() as u32).collect();
-        let token = rec.record(Hook::Embed, lookup(&self.word, ids)); // [position, hidden]
-        let position = rec.record(Hook::PosEmbed, lookup(&self.position, &positions));
-        let segment = rec.record(Hook::TokenTypeEmbed, lookup(&self.token_type, segments));
+        let token = keep(lookup(&self.word, ids), ablate, Embedding::Token); // [position, hidden]
+        let token = rec.record(Hook::Embed, token);
+        let position = keep(lookup(&self.position, &positions), ablate, Embedding::Position);
+        let position = rec.record(Hook::PosEmbed, position);
+        let segment = keep(lookup(&self.token_type, segments), ablate, Embedding::Segment);
+        let segment = rec.record(Hook::TokenTypeEmbed, segment);
         let sum = rec.record(Hook::EmbedSum, token + segment + position);
 
-        let visible = Visible::everything(ids.len());
+        let visible = Visible::new(ids.len(), ids.len(), false, ablate, &sum.device());
         let mut x = self.embed_norm.forward(sum);
         for layer in &self.layers {
-            x = layer.forward(x, &visible, rec);
+            x = layer.forward(x, &visible, ablate, rec);
         }
         let x = rec.record(Hook::FinalHidden, x);
 
@@ -134,7 +147,7 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<2>, visible: &Visible, rec: &mut Recorder) -> Tensor<2> {
+    fn forward(&self, x: Tensor<2>, visible: &Visible, ablate: &Ablation, rec: &mut Recorder) -> Tensor<2> {
         let l = self.index;
         let x = rec.record(Hook::ResidPre(l), x); // [position, hidden]
         let q = rec.record(Hook::Q(l), split_heads(self.query.forward(x.clone()), self.heads));
@@ -142,7 +155,8 @@ impl Layer {
         let v = rec.record(Hook::V(l), split_heads(self.value.forward(x.clone()), self.heads));
         let [_, _, head_size] = q.dims();
         let scale = (head_size as f32).sqrt().recip();
-        let z = attend(q.swap_dims(0, 1), k.swap_dims(0, 1), v.swap_dims(0, 1), visible, scale, l, rec);
+        let heads = Heads { layer: l, scale, ablate };
+        let z = attend(q.swap_dims(0, 1), k.swap_dims(0, 1), v.swap_dims(0, 1), visible, heads, rec);
         let attn_out = rec.record(Hook::AttnOut(l), self.attn_output.forward(z));
         let x = rec.record(Hook::ResidMid(l), self.attn_norm.forward(x + attn_out));
 

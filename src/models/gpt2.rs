@@ -6,9 +6,9 @@ use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 
 use super::Recorder;
-use super::parts::{Visible, activate, attend, linear, lookup, matrix, norm, split_heads};
+use super::parts::{Heads, Visible, activate, attend, keep, linear, lookup, matrix, norm, split_heads};
 use crate::checkpoint::{Activation, Gpt2Config, Gpt2Layer, Gpt2Weights};
-use crate::trace::Hook;
+use crate::trace::{Ablation, Embedding, Hook};
 
 /// The network with its language-model head.
 pub struct Gpt2 {
@@ -106,24 +106,27 @@ impl Gpt2 {
     ///
     /// `ids` is the whole input and begins with what the cache holds; at least one token is new. Returns the logits
     /// after the last token, `[1, vocabulary]`. Recorded activations cover the new positions; recorded logits too,
-    /// or the last position alone if `last_only`.
+    /// or the last position alone if `last_only`. `ablate` says what is left out.
     pub fn forward(
         &self,
         ids: &[u32],
         cache: &mut KvCache,
         last_only: bool,
+        ablate: &Ablation,
         rec: &mut Recorder,
     ) -> Tensor<2> {
         let past = cache.len();
         let new = &ids[past..];
         let positions: Vec<u32> = (past as u32..ids.len() as u32).collect();
-        let token = rec.record(Hook::Embed, lookup(&self.wte, new)); // [position, hidden]
-        let position = rec.record(Hook::PosEmbed, lookup(&self.wpe, &positions));
+        let token = keep(lookup(&self.wte, new), ablate, Embedding::Token); // [position, hidden]
+        let token = rec.record(Hook::Embed, token);
+        let position = keep(lookup(&self.wpe, &positions), ablate, Embedding::Position);
+        let position = rec.record(Hook::PosEmbed, position);
         let mut x = rec.record(Hook::EmbedSum, token + position);
 
-        let visible = Visible::backwards(new.len(), ids.len(), &x.device());
+        let visible = Visible::new(new.len(), ids.len(), true, ablate, &x.device());
         for layer in &self.layers {
-            x = layer.forward(x, &visible, cache, rec);
+            x = layer.forward(x, &visible, cache, ablate, rec);
         }
         cache.ids.extend_from_slice(new);
         let x = rec.record(Hook::FinalHidden, self.ln_f.forward(x));
@@ -154,7 +157,14 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: Tensor<2>, visible: &Visible, cache: &mut KvCache, rec: &mut Recorder) -> Tensor<2> {
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        visible: &Visible,
+        cache: &mut KvCache,
+        ablate: &Ablation,
+        rec: &mut Recorder,
+    ) -> Tensor<2> {
         let l = self.index;
         let x = rec.record(Hook::ResidPre(l), x); // [position, hidden]
         let [_, hidden] = x.dims();
@@ -164,7 +174,8 @@ impl Layer {
         let k = rec.record(Hook::K(l), part(1));
         let v = rec.record(Hook::V(l), part(2));
         let (k, v) = cache.append(l, k.swap_dims(0, 1), v.swap_dims(0, 1)); // [head, all positions, head size]
-        let z = attend(q.swap_dims(0, 1), k, v, visible, self.scale, l, rec);
+        let heads = Heads { layer: l, scale: self.scale, ablate };
+        let z = attend(q.swap_dims(0, 1), k, v, visible, heads, rec);
         let attn_out = rec.record(Hook::AttnOut(l), self.attn_proj.forward(z));
         let x = rec.record(Hook::ResidMid(l), x + attn_out);
 

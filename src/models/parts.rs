@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Recorder;
 use crate::checkpoint;
-use crate::trace::Hook;
+use crate::trace::{Ablation, Embedding, Hook};
 
 /// Added to the scores of keys that are not visible. Its exponential is exactly 0 in f32, and unlike −∞ it is
 /// defined on every GPU.
@@ -60,6 +60,22 @@ pub(super) fn split_heads(x: Tensor<2>, heads: usize) -> Tensor<3> {
     x.reshape([positions, heads, hidden / heads])
 }
 
+/// An embedding, or zeros if it is left out.
+pub(super) fn keep(x: Tensor<2>, ablate: &Ablation, embedding: Embedding) -> Tensor<2> {
+    if ablate.leaves_out(embedding) { x.zeros_like() } else { x }
+}
+
+/// What the heads of a block need to know.
+#[derive(Clone, Copy)]
+pub(super) struct Heads<'a> {
+    /// The block, counted from 0.
+    pub layer: usize,
+    /// What scores are multiplied by.
+    pub scale: f32,
+    /// Which of them are switched off.
+    pub ablate: &'a Ablation,
+}
+
 /// Scaled dot-product attention of `queries` that stand at the end of `keys` (Vaswani et al. 2017, section 3.2.1).
 ///
 /// # Shapes
@@ -70,10 +86,10 @@ pub(super) fn attend(
     k: Tensor<3>,
     v: Tensor<3>,
     visible: &Visible,
-    scale: f32,
-    layer: usize,
+    heads: Heads<'_>,
     rec: &mut Recorder,
 ) -> Tensor<2> {
+    let Heads { layer, scale, ablate } = heads;
     let [heads, queries, size] = q.dims();
     let scores = rec.record(Hook::AttnScores(layer), q.matmul(k.swap_dims(1, 2)) * scale); // [head, query, key]
     if rec.wants(Hook::Mask(layer)) {
@@ -83,8 +99,19 @@ pub(super) fn attend(
         Some(bias) => scores + bias.clone().unsqueeze::<3>(),
         None => scores,
     };
-    let pattern = rec.record(Hook::Pattern(layer), softmax(scores, 2));
-    let z = pattern.matmul(v).swap_dims(0, 1); // [query, head, head size]
+    let mut pattern = softmax(scores, 2);
+    if visible.edited {
+        // A query that sees nothing would look everywhere alike.
+        let device = pattern.device();
+        pattern = pattern * visible.ones_and_zeros(&device).unsqueeze::<3>();
+    }
+    let pattern = rec.record(Hook::Pattern(layer), pattern);
+    let mut z = pattern.matmul(v).swap_dims(0, 1); // [query, head, head size]
+    if (0..heads).any(|head| ablate.is_off(layer, head)) {
+        let on: Vec<f32> =
+            (0..heads).map(|head| if ablate.is_off(layer, head) { 0.0 } else { 1.0 }).collect();
+        z = z.clone() * Tensor::<3>::from_data(TensorData::new(on, [1, heads, 1]), &z.device());
+    }
     rec.record(Hook::Z(layer), z).reshape([queries, heads * size])
 }
 
@@ -92,34 +119,38 @@ pub(super) fn attend(
 pub(super) struct Visible {
     queries: usize,
     keys: usize,
-    causal: bool,
+    /// Row after row.
+    seen: Vec<bool>,
+    /// Whether it is another mask than the model's own.
+    edited: bool,
     /// 0 where the query may look, else [`NOT_VISIBLE`], `[query, key]`; none where every query sees every key.
     bias: Option<Tensor<2>>,
 }
 
 impl Visible {
-    /// Every query looks at every position.
-    pub(super) fn everything(positions: usize) -> Visible {
-        Visible { queries: positions, keys: positions, causal: false, bias: None }
-    }
-
-    /// `queries` that stand at the end of `keys` positions each look at themselves and backwards.
-    pub(super) fn backwards(queries: usize, keys: usize, device: &Device) -> Visible {
-        let mut visible = Visible { queries, keys, causal: true, bias: None };
-        if queries > 1 {
-            let bias = visible.values(0.0, NOT_VISIBLE);
-            visible.bias = Some(Tensor::from_data(TensorData::new(bias, [queries, keys]), device));
+    /// `queries` that stand at the end of `keys` positions each look everywhere or, if `causal`, at themselves and
+    /// backwards, but for the cells that `ablate` flips.
+    pub(super) fn new(
+        queries: usize,
+        keys: usize,
+        causal: bool,
+        ablate: &Ablation,
+        device: &Device,
+    ) -> Visible {
+        let seen = ablate.visible(queries, keys, causal);
+        let mut visible = Visible { queries, keys, seen, edited: !ablate.mask.is_empty(), bias: None };
+        if visible.seen.contains(&false) {
+            visible.bias = Some(visible.values(0.0, NOT_VISIBLE, device));
         }
         visible
     }
 
     fn ones_and_zeros(&self, device: &Device) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(self.values(1.0, 0.0), [self.queries, self.keys]), device)
+        self.values(1.0, 0.0, device)
     }
 
-    fn values(&self, seen: f32, hidden: f32) -> Vec<f32> {
-        let first = self.keys - self.queries;
-        let look = |query: usize, key: usize| if self.causal && key > first + query { hidden } else { seen };
-        (0..self.queries).flat_map(|query| (0..self.keys).map(move |key| look(query, key))).collect()
+    fn values(&self, seen: f32, hidden: f32, device: &Device) -> Tensor<2> {
+        let values: Vec<f32> = self.seen.iter().map(|looks| if *looks { seen } else { hidden }).collect();
+        Tensor::from_data(TensorData::new(values, [self.queries, self.keys]), device)
     }
 }

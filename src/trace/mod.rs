@@ -3,8 +3,10 @@
 //! The same types come from every engine and from the reference values of the tests, so any two runs can be
 //! compared, and any can be drawn.
 
+mod ablation;
 mod hook;
 mod run;
 
+pub use ablation::{Ablation, Embedding};
 pub use hook::{Hook, UnknownHook};
 pub use run::{Activation, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};

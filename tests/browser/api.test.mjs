@@ -126,6 +126,30 @@ describe("window.cloze", { timeout: 300_000 }, () => {
     assert.equal(texts[3].slice(mask.start, mask.end), "[MASK]");
   });
 
+  test("heads, embeddings and cells of the mask can be switched off", async () => {
+    await ask(page, "load", "gpt");
+    const text = "The cat sat on";
+    const want = ["blocks.1.attn.hook_pattern", "blocks.0.attn.hook_z", "hook_pos_embed", "blocks.0.attn.hook_mask"];
+    const plain = await ask(page, "run", { text, want });
+    const ablate = { heads: [[0, 2]], embeddings: ["position"], mask: [[2, 0], [0, 3]] };
+    const { activations, predictions } = await ask(page, "run", { text, want, ablate });
+    const at = (name, ...index) => {
+      const { shape, data } = activations[name];
+      return data[index.reduce((offset, i, axis) => offset * shape[axis] + i, 0)];
+    };
+    assert.equal(at("blocks.1.attn.hook_pattern", 0, 2, 0), 0, "a blocked key");
+    assert.ok(at("blocks.1.attn.hook_pattern", 0, 0, 3) > 0, "an opened one, after the query");
+    assert.deepEqual([at("blocks.0.attn.hook_mask", 2, 0), at("blocks.0.attn.hook_mask", 0, 3)], [0, 1]);
+    assert.equal(at("blocks.0.attn.hook_z", 1, 2, 0), 0, "a head that is off");
+    assert.ok(activations.hook_pos_embed.data.every((value) => value === 0));
+    assert.notDeepEqual(predictions, plain.predictions);
+    assert.deepEqual((await ask(page, "run", { text, want })).predictions, plain.predictions, "nothing of it stays");
+
+    for (const wrong of [{ heads: [[9, 0]] }, { heads: [3] }, { mask: [[0, 99]] }, { embeddings: ["segment"] }, { layer: 1 }, []]) {
+      await refused(page, "bad-request", "run", { text, ablate: wrong });
+    }
+  });
+
   test("activations come by name, with their shapes; layers count from 0", async () => {
     for (const family of ["bert", "gpt"]) {
       const { layers, heads, hidden, vocabulary } = await ask(page, "load", family);

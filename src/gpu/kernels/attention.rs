@@ -25,6 +25,8 @@ shape! {
         want_scores: u32,
         /// The slot of the pattern, `[head, query, key]`.
         want_pattern: u32,
+        /// Where the words begin whose bits switch this block's heads off.
+        heads_off: u32,
     }
 }
 
@@ -44,18 +46,24 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     for head in 0..shape.heads as usize {
         for row in 0..run.rows() {
             let position = run.past() + row;
-            let seen = if shape.causal != 0 { position + 1 } else { keys };
             let q = &arena[shape.q as usize + position * hidden + head * size..][..size];
             let key_at =
                 |key: usize, d: usize| arena[shape.keys as usize + (head * size + d) * capacity + key];
             let scores: Vec<f32> = (0..keys)
                 .map(|key| q.iter().enumerate().map(|(d, q)| q * key_at(key, d)).sum::<f32>() * shape.scale)
                 .collect();
-            let largest = scores[..seen].iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let mut pattern: Vec<f32> = scores.iter().map(|score| (score - largest).exp()).collect();
-            pattern[seen..].fill(0.0);
+            let seen: Vec<bool> = (0..keys).map(|key| run.sees(position, key, shape.causal != 0)).collect();
+            let largest = scores
+                .iter()
+                .zip(&seen)
+                .filter(|(_, seen)| **seen)
+                .fold(f32::MIN, |most, (score, _)| most.max(*score));
+            let weight = |(score, seen): (&f32, &bool)| if *seen { (score - largest).exp() } else { 0.0 };
+            let mut pattern: Vec<f32> = scores.iter().zip(&seen).map(weight).collect();
             let sum: f32 = pattern.iter().sum();
-            pattern.iter_mut().for_each(|weight| *weight /= sum);
+            if sum > 0.0 {
+                pattern.iter_mut().for_each(|weight| *weight /= sum);
+            }
 
             let map_row = (head * run.rows() + row) * keys;
             for (slot, values) in [(shape.want_scores, &scores), (shape.want_pattern, &pattern)] {
@@ -65,8 +73,8 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
             }
             for d in 0..size {
                 let value = |key: usize| arena[shape.values as usize + key * hidden + head * size + d];
-                let z: f32 =
-                    pattern.iter().enumerate().take(seen).map(|(key, weight)| weight * value(key)).sum();
+                let z: f32 = pattern.iter().enumerate().map(|(key, weight)| weight * value(key)).sum();
+                let z = if run.is_off(shape.heads_off, head) { 0.0 } else { z };
                 arena[shape.z as usize + position * hidden + head * size + d] = z;
             }
         }

@@ -6,7 +6,8 @@
 // Grid:   [heads, rows], a workgroup of LANES invocations for each query of each head. They share the keys among each
 //         other for the scores, and the dimensions of the head for the context.
 // Scores and pattern, [head, query, key], are written where `wants` says so. Under a causal mask a query sees its own
-// position and those before it; the score of an unseen key is written as it is, its probability is 0.
+// position and those before it; the score of an unseen key is written as it is, its probability is 0. A run may flip
+// cells of the mask and switch heads off.
 
 struct Shape {
     heads: u32,
@@ -19,6 +20,8 @@ struct Shape {
     z: u32,
     want_scores: u32,
     want_pattern: u32,
+    // Which word of `run` has a bit for each head of this block that is switched off; 32 heads to a word.
+    heads_off: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> arena: array<f32>;
@@ -29,6 +32,16 @@ struct Shape {
 var<workgroup> weight: array<f32, CAPACITY>;
 var<workgroup> lanes: array<f32, LANES>;
 
+// Whether a query sees a key.
+fn sees(query: u32, key: u32, edited: bool) -> bool {
+    var seen = shape.causal == 0u || key <= query;
+    if (edited) {
+        let word = run[RUN_EDITS + query * EDIT_WORDS + key / 32u];
+        seen = seen != ((word >> (key % 32u) & 1u) == 1u);
+    }
+    return seen;
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let head = group.x;
@@ -38,7 +51,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let hidden = shape.heads * size;
     let position = run[RUN_PAST] + row;
     let keys = run[RUN_PAST] + run[RUN_ROWS];
-    let seen = select(keys, position + 1u, shape.causal != 0u);
+    let edited = (run[RUN_CHANGES] & MASK_EDITED) != 0u;
+    // The keys after these are not seen.
+    let reach = select(keys, position + 1u, shape.causal != 0u && !edited);
     let q = shape.q + position * hidden + head * size;
     let k = shape.keys + head * size * CAPACITY;
 
@@ -51,7 +66,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     // Scores, and the largest of those that are seen: softmax stays the same and finite when it is taken off.
     var largest = -3.4e38;
-    let scored = select(seen, keys, scores_wanted);
+    let scored = select(reach, keys, scores_wanted);
     for (var key = lane; key < scored; key += LANES) {
         var score = 0.0;
         for (var d = 0u; d < size; d++) {
@@ -62,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             trace[scores_at + key] = score;
         }
         weight[key] = score;
-        if (key < seen) {
+        if (sees(position, key, edited)) {
             largest = max(largest, score);
         }
     }
@@ -74,8 +89,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     workgroupBarrier();
 
     var sum = 0.0;
-    for (var key = lane; key < seen; key += LANES) {
-        let e = exp(weight[key] - largest);
+    for (var key = lane; key < reach; key += LANES) {
+        let e = select(0.0, exp(weight[key] - largest), sees(position, key, edited));
         weight[key] = e;
         sum += e;
     }
@@ -85,19 +100,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var other = 0u; other < LANES; other++) {
         sum += lanes[other];
     }
-    let reciprocal = 1.0 / sum;
+    // A query that sees nothing gets nothing.
+    let reciprocal = select(0.0, 1.0 / sum, sum > 0.0);
 
     if (pattern_wanted) {
         for (var key = lane; key < keys; key += LANES) {
-            trace[pattern_at + key] = select(0.0, weight[key] * reciprocal, key < seen);
+            trace[pattern_at + key] = select(0.0, weight[key] * reciprocal, key < reach);
         }
     }
+    let off = (run[RUN_HEADS + shape.heads_off + head / 32u] >> (head % 32u) & 1u) == 1u;
     let v = shape.values + head * size;
     for (var d = lane; d < size; d += LANES) {
         var z = 0.0;
-        for (var key = 0u; key < seen; key++) {
+        for (var key = 0u; key < reach; key++) {
             z += weight[key] * arena[v + key * hidden + d];
         }
-        arena[shape.z + position * hidden + head * size + d] = z * reciprocal;
+        arena[shape.z + position * hidden + head * size + d] = select(z * reciprocal, 0.0, off);
     }
 }

@@ -1,6 +1,6 @@
 //! The sum of a token's embeddings: `embed.wgsl`.
 
-use super::{Memory, NONE, shape};
+use super::{Memory, NONE, WITHOUT_POSITION, WITHOUT_SEGMENT, WITHOUT_TOKEN, shape};
 
 shape! {
     /// As `struct Shape` in `embed.wgsl`. Offsets into the arena and into `vectors` count numbers; [`NONE`] where there
@@ -42,12 +42,15 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
         let (position, id) = (run.past() + row, run.id(row));
         for d in 0..hidden {
             let scale = if shape.scale == NONE { 1.0 } else { vectors[shape.scale as usize + id] };
-            let word = weights.opened(d, id) * scale;
-            let place = vectors[shape.position_table as usize + position * hidden + d];
+            let kept = |value: f32, without: u32| if run.changes(without) { 0.0 } else { value };
+            let word = kept(weights.opened(d, id) * scale, WITHOUT_TOKEN);
+            let place =
+                kept(vectors[shape.position_table as usize + position * hidden + d], WITHOUT_POSITION);
             let mut sum = word + place;
             let mut parts = vec![(shape.want_word, word), (shape.want_position, place)];
             if shape.segment_table != NONE {
                 let segment = vectors[shape.segment_table as usize + run.segment(row) * hidden + d];
+                let segment = kept(segment, WITHOUT_SEGMENT);
                 parts.push((shape.want_segment, segment));
                 sum += segment;
             }

@@ -46,13 +46,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (shape.scale != NONE) {
         word *= vectors[shape.scale + id];
     }
-    let place = vectors[shape.position_table + position * shape.hidden + d];
+    var place = vectors[shape.position_table + position * shape.hidden + d];
+    let changes = run[RUN_CHANGES];
+    word = select(word, 0.0, (changes & WITHOUT_TOKEN) != 0u);
+    place = select(place, 0.0, (changes & WITHOUT_POSITION) != 0u);
     var sum = word + place;
     let at = row * shape.hidden + d;
     write(shape.want_word, at, word);
     write(shape.want_position, at, place);
     if (shape.segment_table != NONE) {
-        let segment = vectors[shape.segment_table + run[RUN_SEGMENTS + row] * shape.hidden + d];
+        var segment = vectors[shape.segment_table + run[RUN_SEGMENTS + row] * shape.hidden + d];
+        segment = select(segment, 0.0, (changes & WITHOUT_SEGMENT) != 0u);
         write(shape.want_segment, at, segment);
         sum += segment;
     }

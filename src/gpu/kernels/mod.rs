@@ -11,9 +11,16 @@ pub mod linear;
 pub mod norm;
 
 use super::weights::{Stored, WeightType};
+use crate::trace::{Ablation, Embedding};
 
 /// Says that something has no place, or was not asked for.
 pub const NONE: u32 = u32::MAX;
+
+/// Bits of what a run changes.
+const WITHOUT_TOKEN: u32 = 1;
+const WITHOUT_POSITION: u32 = 2;
+const WITHOUT_SEGMENT: u32 = 4;
+const MASK_EDITED: u32 = 8;
 
 /// Turns a field of a shape into the word that a kernel reads.
 pub(super) trait Word: Copy {
@@ -122,16 +129,23 @@ pub struct RunLayout {
     pub capacity: usize,
     /// How many activations may be asked for that have no place in the arena.
     pub wants: usize,
+    /// Words of bits, one for each head of each block.
+    pub heads: usize,
 }
 
 impl RunLayout {
     const PAST: usize = 0;
     const ROWS: usize = 1;
     const PREDICTED: usize = 2;
-    const WANTS: usize = 3;
+    const CHANGES: usize = 3;
+    const WANTS: usize = 4;
+
+    fn heads(&self) -> usize {
+        Self::WANTS + self.wants
+    }
 
     fn ids(&self) -> usize {
-        Self::WANTS + self.wants
+        self.heads() + self.heads
     }
 
     fn segments(&self) -> usize {
@@ -142,9 +156,19 @@ impl RunLayout {
         self.segments() + self.capacity
     }
 
+    /// The flipped cells of the mask, a bit each; the last of all, since only a run that flips some writes it.
+    fn edits(&self) -> usize {
+        self.predict() + self.capacity
+    }
+
+    /// Words for a row of the mask.
+    fn edit_words(&self) -> usize {
+        self.capacity.div_ceil(32)
+    }
+
     /// Its length in words.
     pub fn words(&self) -> usize {
-        self.predict() + self.capacity
+        self.edits() + self.capacity * self.edit_words()
     }
 }
 
@@ -159,15 +183,39 @@ impl RunWords {
     /// A run over `ids` and `segments`, which stand after `past` positions that were computed before; the rows of
     /// `predict` (counted from the first position) get predictions. Nothing is wanted yet.
     pub fn new(layout: RunLayout, past: usize, ids: &[u32], segments: &[u32], predict: &[u32]) -> RunWords {
-        let mut words = vec![0; layout.words()];
+        let mut words = vec![0; layout.edits()];
         words[RunLayout::PAST] = past as u32;
         words[RunLayout::ROWS] = ids.len() as u32;
         words[RunLayout::PREDICTED] = predict.len() as u32;
-        words[RunLayout::WANTS..layout.ids()].fill(NONE);
+        words[RunLayout::WANTS..layout.heads()].fill(NONE);
         words[layout.ids()..][..ids.len()].copy_from_slice(ids);
         words[layout.segments()..][..segments.len()].copy_from_slice(segments);
         words[layout.predict()..][..predict.len()].copy_from_slice(predict);
         RunWords { layout, words }
+    }
+
+    /// Leaves out or changes what `ablation` says; `head_words` are the words for the heads of a block.
+    pub fn ablate(&mut self, ablation: &Ablation, head_words: usize) {
+        let layout = self.layout;
+        for &[layer, head] in &ablation.heads {
+            self.words[layout.heads() + layer * head_words + head / 32] |= 1 << (head % 32);
+        }
+        for (embedding, bit) in [
+            (Embedding::Token, WITHOUT_TOKEN),
+            (Embedding::Position, WITHOUT_POSITION),
+            (Embedding::Segment, WITHOUT_SEGMENT),
+        ] {
+            if ablation.leaves_out(embedding) {
+                self.words[RunLayout::CHANGES] |= bit;
+            }
+        }
+        if !ablation.mask.is_empty() {
+            self.words[RunLayout::CHANGES] |= MASK_EDITED;
+            self.words.resize(layout.words(), 0);
+            for &[query, key] in &ablation.mask {
+                self.words[layout.edits() + query * layout.edit_words() + key / 32] ^= 1 << (key % 32);
+            }
+        }
     }
 
     /// Asks for the activation of `slot`, to be written at `offset` of the trace.
@@ -206,6 +254,23 @@ impl RunWords {
         }
         let offset = self.words[RunLayout::WANTS + slot as usize];
         (offset != NONE).then_some(offset as usize)
+    }
+
+    /// Whether the run makes the change of `bit`.
+    fn changes(&self, bit: u32) -> bool {
+        self.words[RunLayout::CHANGES] & bit != 0
+    }
+
+    /// Whether a head of the block whose words begin at `words` is switched off.
+    fn is_off(&self, words: u32, head: usize) -> bool {
+        self.words[self.layout.heads() + words as usize + head / 32] >> (head % 32) & 1 == 1
+    }
+
+    /// Whether a query sees a key.
+    fn sees(&self, query: usize, key: usize, causal: bool) -> bool {
+        let word = self.layout.edits() + query * self.layout.edit_words() + key / 32;
+        let flipped = self.changes(MASK_EDITED) && self.words[word] >> (key % 32) & 1 == 1;
+        (!causal || key <= query) != flipped
     }
 
     fn id(&self, row: usize) -> usize {
@@ -252,10 +317,18 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         ("RUN_PAST", RunLayout::PAST as u32),
         ("RUN_ROWS", RunLayout::ROWS as u32),
         ("RUN_PREDICTED", RunLayout::PREDICTED as u32),
+        ("RUN_CHANGES", RunLayout::CHANGES as u32),
         ("RUN_WANTS", RunLayout::WANTS as u32),
+        ("RUN_HEADS", layout.heads() as u32),
         ("RUN_IDS", layout.ids() as u32),
         ("RUN_SEGMENTS", layout.segments() as u32),
         ("RUN_PREDICT", layout.predict() as u32),
+        ("RUN_EDITS", layout.edits() as u32),
+        ("EDIT_WORDS", layout.edit_words() as u32),
+        ("WITHOUT_TOKEN", WITHOUT_TOKEN),
+        ("WITHOUT_POSITION", WITHOUT_POSITION),
+        ("WITHOUT_SEGMENT", WITHOUT_SEGMENT),
+        ("MASK_EDITED", MASK_EDITED),
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
         Op::Embed => (&[weight_type.source(), include_str!("embed.wgsl")], &[]),
@@ -283,33 +356,3 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod sources {
-    use super::*;
-
-    /// The fields of `struct Shape` in a kernel's file.
-    fn fields(source: &str) -> Vec<(String, String)> {
-        let (_, after) = source.split_once("struct Shape {").unwrap();
-        let (body, _) = after.split_once("\n}").unwrap();
-        let lines = body.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
-        let fields = lines.filter_map(|line| line.trim_end_matches(',').split_once(": "));
-        fields.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
-    }
-
-    #[test]
-    fn shapes_are_alike_on_both_sides() {
-        for (source, ours) in [
-            (include_str!("embed.wgsl"), embed::Shape::FIELDS),
-            (include_str!("linear.wgsl"), linear::Shape::FIELDS),
-            (include_str!("attention.wgsl"), attention::Shape::FIELDS),
-            (include_str!("norm.wgsl"), norm::Shape::FIELDS),
-        ] {
-            let theirs = fields(source);
-            assert_eq!(theirs.len(), ours.len());
-            for ((name, kind), (our_name, our_kind)) in theirs.iter().zip(ours) {
-                assert_eq!((name.as_str(), kind.as_str()), (*our_name, *our_kind));
-            }
-        }
-    }
-}

@@ -121,7 +121,7 @@ fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
 fn run(capacity: usize, wants: usize, past: usize, rows: usize, predict: &[u32]) -> RunWords {
     let ids: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 40).collect();
     let segments: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
-    RunWords::new(RunLayout { capacity, wants }, past, &ids, &segments, predict)
+    RunWords::new(RunLayout { capacity, wants, heads: 2 }, past, &ids, &segments, predict)
 }
 
 fn linear_case(
@@ -278,7 +278,15 @@ fn attention_equals_its_twin() {
     for widths in [Widths::NARROW, Widths::WIDE] {
         for (index, rows) in ROWS.into_iter().enumerate() {
             let (heads, size) = heads[index];
-            for (causal, past) in [(false, 0), (true, 0), (true, 5)] {
+            let edges = vec![[rows - 1, 0], [0, rows / 2], [rows / 2, rows / 2]];
+            let changed = Ablation { heads: vec![[1, heads - 1]], mask: edges, ..Ablation::default() };
+            for (causal, past, ablation) in [
+                (false, 0, Ablation::default()),
+                (true, 0, Ablation::default()),
+                (true, 5, Ablation::default()),
+                (false, 0, changed.clone()),
+                (true, 0, changed),
+            ] {
                 let capacity = past + rows + 2;
                 let keys = past + rows;
                 let width = capacity * heads * size;
@@ -299,7 +307,9 @@ fn attention_equals_its_twin() {
                     z: 3 * width as u32,
                     want_scores: 0,
                     want_pattern: 1,
+                    heads_off: 1,
                 };
+                words.ablate(&ablation, 1);
                 let case = Case {
                     op: Op::Attention,
                     grid: shape.grid(rows),
@@ -311,7 +321,9 @@ fn attention_equals_its_twin() {
                     run: words,
                     widths,
                 };
-                let what = format!("{heads} heads of {size}, {rows} rows after {past}, causal {causal}");
+                let what = format!(
+                    "{heads} heads of {size}, {rows} rows after {past}, causal {causal}, {ablation:?}"
+                );
                 check(&gpu, &what, &case, |memory| attention::twin(&shape, memory));
             }
         }
@@ -344,6 +356,9 @@ fn embeddings_equal_their_twin() {
             let mut run = run(capacity, 3, 4, rows, &[]);
             run.want(0, 0);
             run.want(2, (rows * hidden) as u32);
+            if rows == 17 {
+                run.ablate(&Ablation { embeddings: vec![Embedding::Position], ..Ablation::default() }, 1);
+            }
             let case = Case {
                 op: Op::Embed,
                 grid: shape.grid(widths.tile_lanes, rows),
@@ -383,6 +398,31 @@ fn norms_equal_their_twin() {
                 widths,
             };
             check(&gpu, &format!("norm of {rows} x {hidden}"), &case, |memory| norm::twin(&shape, memory));
+        }
+    }
+}
+
+/// The fields of `struct Shape` in a kernel's file.
+fn fields(source: &str) -> Vec<(String, String)> {
+    let (_, after) = source.split_once("struct Shape {").expect("a kernel has a shape");
+    let (body, _) = after.split_once("\n}").expect("a kernel has a shape");
+    let lines = body.lines().map(|line| line.split("//").next().unwrap_or_default().trim());
+    let fields = lines.filter_map(|line| line.trim_end_matches(',').split_once(": "));
+    fields.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+#[test]
+fn shapes_are_alike_on_both_sides() {
+    for (source, ours) in [
+        (include_str!("embed.wgsl"), embed::Shape::FIELDS),
+        (include_str!("linear.wgsl"), linear::Shape::FIELDS),
+        (include_str!("attention.wgsl"), attention::Shape::FIELDS),
+        (include_str!("norm.wgsl"), norm::Shape::FIELDS),
+    ] {
+        let theirs = fields(source);
+        assert_eq!(theirs.len(), ours.len());
+        for ((name, kind), (our_name, our_kind)) in theirs.iter().zip(ours) {
+            assert_eq!((name.as_str(), kind.as_str()), (*our_name, *our_kind));
         }
     }
 }

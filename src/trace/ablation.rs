@@ -1,0 +1,78 @@
+//! What a run leaves out or changes, to see what it was good for.
+
+use serde::{Deserialize, Serialize};
+
+/// Changes to the computation of one run. The default changes nothing.
+///
+/// Layers, heads and positions count from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Ablation {
+    /// Heads that are switched off, `[layer, head]`: their output is zero (zero ablation, as in Michel et al. 2019,
+    /// "Are sixteen heads really better than one?").
+    pub heads: Vec<[usize; 2]>,
+    /// Cells of the attention mask that are flipped in every head, `[query, key]`: what the query saw it does not see,
+    /// and the other way round. A query that sees nothing at all gets a pattern and an output of zeros.
+    pub mask: Vec<[usize; 2]>,
+    /// Embeddings that are left out of the sum.
+    pub embeddings: Vec<Embedding>,
+}
+
+/// One of the embeddings that are summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Embedding {
+    /// Of the token.
+    Token,
+    /// Of its position.
+    Position,
+    /// Of its segment; BERT only.
+    Segment,
+}
+
+impl Ablation {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.heads.is_empty() && self.mask.is_empty() && self.embeddings.is_empty()
+    }
+
+    /// Whether a head is switched off.
+    pub fn is_off(&self, layer: usize, head: usize) -> bool {
+        self.heads.contains(&[layer, head])
+    }
+
+    /// Whether an embedding is left out.
+    pub fn leaves_out(&self, embedding: Embedding) -> bool {
+        self.embeddings.contains(&embedding)
+    }
+
+    /// The mask of `queries` that stand at the end of `keys` positions, and see all of them or, if `causal`, those up to
+    /// their own: whether each query sees each key, row after row.
+    pub fn visible(&self, queries: usize, keys: usize, causal: bool) -> Vec<bool> {
+        let past = keys - queries;
+        let mut seen: Vec<bool> =
+            (0..queries).flat_map(|query| (0..keys).map(move |key| !causal || key <= past + query)).collect();
+        for &[query, key] in &self.mask {
+            if (past..keys).contains(&query) && key < keys {
+                let cell = &mut seen[(query - past) * keys + key];
+                *cell = !*cell;
+            }
+        }
+        seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_cell_is_seen_where_it_was_not_and_the_other_way_round() {
+        let ablation = Ablation { mask: vec![[0, 1], [1, 0], [9, 9]], ..Ablation::default() };
+        assert_eq!(ablation.visible(2, 2, true), [true, true, false, true]);
+        assert_eq!(ablation.visible(2, 2, false), [true, false, false, true]);
+        // The second query alone, after one position that was computed before.
+        assert_eq!(ablation.visible(1, 2, true), [false, true]);
+        assert_eq!(Ablation::default().visible(2, 3, true), [true, true, false, true, true, true]);
+    }
+}
