@@ -37,7 +37,7 @@ fn sees(query: u32, key: u32, edited: bool) -> bool {
     var seen = shape.causal == 0u || key <= query;
     if (edited) {
         let word = run[RUN_EDITS + query * EDIT_WORDS + key / 32u];
-        seen = seen != ((word >> (key % 32u) & 1u) == 1u);
+        seen = seen != (extractBits(word, key % 32u, 1u) == 1u);
     }
     return seen;
 }
@@ -108,7 +108,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             trace[pattern_at + key] = select(0.0, weight[key] * reciprocal, key < reach);
         }
     }
-    let off = (run[RUN_HEADS + shape.heads_off + head / 32u] >> (head % 32u) & 1u) == 1u;
+    let off = extractBits(run[RUN_HEADS + shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
     let v = shape.values + head * size;
     for (var d = lane; d < size; d += LANES) {
         var z = 0.0;
