@@ -58,8 +58,8 @@ export interface Status {
   /** The GPU as the browser names it; null on the CPU, and where the browser names nothing. */
   adapter: string | null;
   /**
-   * Why WebGPU does not compute: `"no-webgpu"`, `"insecure-context"`, `"no-adapter"`, `"gpu-limits"`, `"gpu-failed"`,
-   * `"self-check-failed"`; null where it does, and where the CPU was asked for.
+   * Why WebGPU does not compute: `"no-webgpu"`, `"insecure-context"`, `"no-adapter"`, `"gpu-limits"`, `"gpu-memory"`,
+   * `"gpu-lost"`, `"gpu-failed"`, `"self-check-failed"`; null where it does, and where the CPU was asked for.
    */
   reason: string | null;
   /** The same as a sentence. */

@@ -73,7 +73,7 @@ impl Network {
     /// Puts a checkpoint on a GPU, its weights in half precision if its file keeps them so.
     ///
     /// # Errors
-    /// `gpu-limits`, `gpu-failed`.
+    /// `gpu-limits`, `gpu-memory`, `gpu-failed`.
     pub(super) async fn on_gpu(checkpoint: &Checkpoint, gpu: Rc<Gpu>) -> Result<Network, Problem> {
         let weights = if checkpoint.half_precision { WeightType::F16 } else { WeightType::F32 };
         Ok(Network::Gpu(Box::new(GpuModel::new(gpu, checkpoint, weights).await?)))
@@ -82,7 +82,7 @@ impl Network {
     /// Computes one pass.
     ///
     /// # Errors
-    /// `gpu-failed` if the engine fails; `gpu-limits` if more is wanted than it can hold.
+    /// `gpu-failed` or `gpu-lost` if the GPU fails; `gpu-limits` if more is wanted than it can hold.
     pub(super) async fn run(&self, pass: &Pass<'_>) -> Result<Outcome, Problem> {
         let ids: Vec<u32> = pass.tokens.iter().map(|token| token.id).collect();
         let segments: Vec<u32> = pass.tokens.iter().map(|token| u32::from(token.segment)).collect();
@@ -138,6 +138,8 @@ impl From<GpuError> for Problem {
             GpuError::TooLarge { needed, allowed } => {
                 Problem::new("gpu-limits", detail).with("needed", needed).with("allowed", allowed)
             }
+            GpuError::OutOfMemory { needed } => Problem::new("gpu-memory", detail).with("needed", needed),
+            GpuError::Lost(_) => Problem::new("gpu-lost", detail),
             GpuError::NoDevice(_) | GpuError::Failed(_) => Problem::new("gpu-failed", detail),
         }
     }

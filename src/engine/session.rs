@@ -139,7 +139,7 @@ impl Session {
     /// `empty-text`, `too-long`, `unknown-activation`, `bad-request`: the request must be changed.
     pub async fn run(&self, request: &RunRequest) -> Result<Run, Problem> {
         match self.run_on(&self.network(), request).await {
-            Err(problem) if problem.code == "gpu-failed" && self.engine() == EngineKind::WebGpu => {
+            Err(problem) if problem.code.starts_with("gpu-") && self.engine() == EngineKind::WebGpu => {
                 self.leave_gpu(problem);
                 self.run_on(&self.cpu, request).await
             }

@@ -26,7 +26,16 @@ pub enum GpuError {
         /// What may be bound, in bytes.
         allowed: u64,
     },
-    /// The GPU refused or lost something.
+    /// There is no memory left on the GPU.
+    #[error("the GPU has no memory left: {needed} bytes were asked for")]
+    OutOfMemory {
+        /// What was asked for in all, in bytes.
+        needed: u64,
+    },
+    /// The GPU was taken away, by sleep, a driver that started again, or the browser.
+    #[error("the GPU was taken away: {0}")]
+    Lost(String),
+    /// The GPU refused something.
     #[error("{0}")]
     Failed(String),
 }
@@ -52,7 +61,9 @@ pub struct Gpu {
     limits: wgpu::Limits,
     software: bool,
     made: Cell<Made>,
-    fault: Arc<Mutex<Option<String>>>,
+    /// Bytes of all buffers.
+    bytes: Cell<u64>,
+    fault: Arc<Mutex<Option<GpuError>>>,
 }
 
 impl Gpu {
@@ -82,10 +93,12 @@ impl Gpu {
 
         let fault = Arc::new(Mutex::new(None));
         let uncaptured = Arc::clone(&fault);
-        device.on_uncaptured_error(Arc::new(move |error| note(&uncaptured, error.to_string())));
+        device.on_uncaptured_error(Arc::new(move |error| {
+            note(&uncaptured, GpuError::Failed(error.to_string()));
+        }));
         let lost = Arc::clone(&fault);
         device.set_device_lost_callback(move |_, message| {
-            note(&lost, format!("the GPU was taken away: {message}"));
+            note(&lost, GpuError::Lost(message));
         });
         let software = software.unwrap_or(info.device_type == wgpu::DeviceType::Cpu);
         let bindings = bindings(&device);
@@ -94,7 +107,17 @@ impl Gpu {
             bind_group_layouts: &[Some(&bindings)],
             immediate_size: 0,
         });
-        Ok(Gpu { device, queue, bindings, pipelines, limits, software, made: Cell::default(), fault })
+        Ok(Gpu {
+            device,
+            queue,
+            bindings,
+            pipelines,
+            limits,
+            software,
+            made: Cell::default(),
+            bytes: Cell::default(),
+            fault,
+        })
     }
 
     /// Whether the adapter is software: few wide lanes that dislike to wait for each other.
@@ -109,8 +132,7 @@ impl Gpu {
 
     /// What went wrong outside of any call, if something did.
     pub fn fault(&self) -> Option<GpuError> {
-        let fault = self.fault.lock().ok()?.clone()?;
-        Some(GpuError::Failed(fault))
+        self.fault.lock().ok()?.clone()
     }
 
     fn count(&self, change: impl FnOnce(&mut Made)) {
@@ -141,6 +163,12 @@ impl Gpu {
         Ok(self.device.create_buffer_init(&BufferInitDescriptor { label: Some(label), contents, usage }))
     }
 
+    /// The bytes of all buffers that were asked for so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// Counts a buffer, if it may be bound.
     fn fits(&self, needed: u64, usage: BufferUsages) -> Result<(), GpuError> {
         let binding = if usage.contains(BufferUsages::STORAGE) {
             self.limits.max_storage_buffer_binding_size
@@ -148,7 +176,11 @@ impl Gpu {
             u64::MAX
         };
         let allowed = binding.min(self.limits.max_buffer_size);
-        if needed <= allowed { Ok(()) } else { Err(GpuError::TooLarge { needed, allowed }) }
+        if needed > allowed {
+            return Err(GpuError::TooLarge { needed, allowed });
+        }
+        self.bytes.set(self.bytes.get() + needed);
+        Ok(())
     }
 
     /// The compute pipeline of `source`, whose entry point is `main`.
@@ -179,9 +211,22 @@ impl Gpu {
         self.device.create_bind_group(&descriptor)
     }
 
-    /// Begins to catch what the GPU refuses.
-    pub(super) fn validation(&self) -> wgpu::ErrorScopeGuard {
-        self.device.push_error_scope(wgpu::ErrorFilter::Validation)
+    /// Does `work`, and catches what the GPU refuses of it; `needed` are the bytes that it asks for.
+    pub(super) async fn guarded<T>(
+        &self,
+        needed: impl Fn() -> u64,
+        work: impl FnOnce() -> Result<T, GpuError>,
+    ) -> Result<T, GpuError> {
+        let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let outcome = work();
+        if memory.pop().await.is_some() {
+            return Err(GpuError::OutOfMemory { needed: needed() });
+        }
+        match validation.pop().await {
+            Some(error) => Err(GpuError::Failed(error.to_string())),
+            None => outcome,
+        }
     }
 
     /// Begins a list of commands.
@@ -212,7 +257,8 @@ impl Gpu {
             .poll(wgpu::PollType::wait_indefinitely())
             .map_err(|error| GpuError::Failed(error.to_string()))?;
         let outcome = receiver.await.map_err(|_| GpuError::Failed("the GPU never answered".to_owned()))?;
-        outcome.map_err(|error| GpuError::Failed(error.to_string()))?;
+        // A fault tells more than that nothing can be read.
+        outcome.map_err(|error| self.fault().unwrap_or(GpuError::Failed(error.to_string())))?;
         let values = match buffer.get_mapped_range(0..bytes) {
             Ok(view) => bytemuck::pod_collect_to_vec(&view),
             Err(error) => return Err(GpuError::Failed(error.to_string())),
@@ -244,9 +290,12 @@ fn bindings(device: &wgpu::Device) -> BindGroupLayout {
     })
 }
 
-fn note(fault: &Mutex<Option<String>>, message: String) {
+fn note(fault: &Mutex<Option<GpuError>>, error: GpuError) {
     if let Ok(mut fault) = fault.lock() {
-        // The first tells the cause; what follows are its consequences.
-        fault.get_or_insert(message);
+        // The first tells the cause; what follows are its consequences. Only that the GPU is gone outweighs it.
+        match error {
+            GpuError::Lost(_) => *fault = Some(error),
+            _ => *fault = fault.take().or(Some(error)),
+        }
     }
 }

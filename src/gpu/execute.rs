@@ -124,7 +124,8 @@ impl GpuModel {
     /// Puts a checkpoint on a GPU, for texts as long as the model reads.
     ///
     /// # Errors
-    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::Failed`] if it refuses a kernel.
+    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::OutOfMemory`] if all of them are;
+    /// [`GpuError::Failed`] if it refuses a kernel.
     pub async fn new(
         gpu: Rc<Gpu>,
         checkpoint: &Checkpoint,
@@ -132,12 +133,9 @@ impl GpuModel {
     ) -> Result<GpuModel, GpuError> {
         let widths = if gpu.software() { Widths::NARROW } else { Widths::WIDE };
         let plan = Plan::new(checkpoint, weight_type, widths);
-        let scope = gpu.validation();
-        let model = GpuModel::make(gpu, plan);
-        match scope.pop().await {
-            Some(error) => Err(GpuError::Failed(error.to_string())),
-            None => model,
-        }
+        let before = gpu.bytes();
+        let device = Rc::clone(&gpu);
+        device.guarded(|| device.bytes() - before, || GpuModel::make(gpu, plan)).await
     }
 
     fn make(gpu: Rc<Gpu>, mut plan: Plan) -> Result<GpuModel, GpuError> {
@@ -198,7 +196,8 @@ impl GpuModel {
     /// Runs the model once. Runs that are asked for meanwhile wait.
     ///
     /// # Errors
-    /// [`GpuError::TooLarge`] if what is wanted is too large to be read back; [`GpuError::Failed`] if the GPU fails.
+    /// [`GpuError::TooLarge`] if what is wanted is too large to be read back; [`GpuError::Lost`] if the GPU was taken away;
+    /// [`GpuError::Failed`] if it fails.
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
         let Turn { room, known } = &mut *turn;

@@ -67,3 +67,52 @@ describe("without WebGPU the CPU computes", { timeout: 300_000 }, () => {
     }
   });
 });
+
+describe("a GPU that is taken away", { timeout: 300_000 }, () => {
+  let server, browser;
+  /** Lets the test destroy the engine's device, as sleep or a driver that starts again would. */
+  const losable = (script) => `
+    const devices = [];
+    const request = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (...options) {
+      const device = await request.apply(this, options);
+      devices.push(device);
+      return device;
+    };
+    new BroadcastChannel("lose the GPU").onmessage = () => devices.pop()?.destroy();
+    ${script}`;
+
+  before(async () => {
+    server = await serve({ patch: { "engine_loader.js": losable } });
+    browser = await launch({ gpu: "software" });
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  test("is asked for again; no run is lost meanwhile, and after too many losses the CPU stays", async () => {
+    const { page } = await newPage(browser);
+    await openCloze(page, server.origin);
+    const computesOn = (engine) => page.waitForFunction((engine) => window.cloze.status().engine === engine, engine);
+    await computesOn("webgpu");
+    const text = "The [MASK] sat on the mat.";
+    const first = (run) => run.predictions[0].top.map(({ id }) => id);
+    const expected = first(await ask(page, "run", { text }));
+    for (let losses = 1; losses <= 4; losses++) {
+      await page.evaluate(() => new BroadcastChannel("lose the GPU").postMessage(null));
+      await page.waitForTimeout(100);
+      assert.deepEqual(first(await ask(page, "run", { text })), expected, "the run is done again");
+      if (losses <= 3) {
+        await computesOn("webgpu");
+        assert.equal((await ask(page, "status")).reason, null);
+        assert.deepEqual(first(await ask(page, "run", { text })), expected);
+      }
+    }
+    await page.waitForTimeout(1000);
+    const { engine, reason } = await ask(page, "status");
+    assert.deepEqual([engine, reason], ["cpu", "gpu-lost"]);
+    await page.context().close();
+  });
+});

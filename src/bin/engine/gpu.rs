@@ -1,10 +1,10 @@
 //! The reader's GPU: whether there is one, what it is called, and the device on it, made once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use cloze::engine::protocol::Problem;
-use cloze::gpu::Gpu as Device;
+use cloze::gpu::{Gpu as Device, GpuError};
 use futures_util::lock::Mutex;
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::prelude::*;
@@ -25,7 +25,12 @@ pub(crate) struct Gpu {
     adapter: RefCell<Option<Adapter>>,
     /// Whoever asks while it is being made waits for it.
     device: Mutex<Option<Rc<Device>>>,
+    /// How often it was taken away.
+    losses: Cell<u32>,
 }
+
+/// How often a GPU that was taken away is asked for again.
+const SECOND_CHANCES: u32 = 3;
 
 impl Gpu {
     /// The adapter, once one was found.
@@ -33,17 +38,26 @@ impl Gpu {
         self.adapter.borrow().clone()
     }
 
-    /// The device.
+    /// If the device was taken away: what is said of that, and whether another may be asked for.
+    pub(crate) async fn loss(&self) -> Option<(Problem, bool)> {
+        let fault = self.device.lock().await.as_ref()?.fault()?;
+        matches!(fault, GpuError::Lost(_)).then(|| (fault.into(), self.losses.get() < SECOND_CHANCES))
+    }
+
+    /// The device; another if the last one was taken away.
     ///
     /// # Errors
-    /// The true reason why there is none: `insecure-context`, `no-webgpu`, `no-adapter`, `gpu-failed`.
+    /// The true reason why there is none: `insecure-context`, `no-webgpu`, `no-adapter`, `gpu-failed`, `gpu-lost`.
     pub(crate) async fn device(&self) -> Result<Rc<Device>, Problem> {
         let mut device = self.device.lock().await;
-        if let Some(device) = &*device {
-            return match device.fault() {
-                Some(fault) => Err(fault.into()),
-                None => Ok(Rc::clone(device)),
-            };
+        if let Some(known) = &*device {
+            match known.fault() {
+                None => return Ok(Rc::clone(known)),
+                Some(GpuError::Lost(_)) if self.losses.get() < SECOND_CHANCES => {
+                    self.losses.set(self.losses.get() + 1);
+                }
+                Some(fault) => return Err(fault.into()),
+            }
         }
         let adapter = find_adapter().await?;
         let software = adapter.software;

@@ -24,6 +24,9 @@ use crate::post;
 /// CPU answers them at once.
 const FIRST_ANSWERS: Duration = Duration::from_millis(400);
 
+/// How long after a failed run it is known whether the GPU was taken away.
+const LOSS_IS_KNOWN: Duration = Duration::from_millis(200);
+
 /// Time between two tellings of how a download stands.
 const PROGRESS_REST: Duration = Duration::from_millis(50);
 
@@ -82,7 +85,7 @@ impl Worker {
             Ask::Run { family, run } => match self.model(family) {
                 Ok(model) => {
                     let outcome = model.session.run(&run).await;
-                    model.tell_of_a_fault();
+                    Rc::clone(&self).after_a_run(&model);
                     outcome.map(|run| Answer::Ran { run: Box::new(run) })
                 }
                 Err(problem) => Err(problem),
@@ -90,13 +93,43 @@ impl Worker {
             Ask::Generate { generate } => match self.model(Family::Gpt2) {
                 Ok(model) => {
                     let outcome = model.session.generate(&generate).await;
-                    model.tell_of_a_fault();
+                    Rc::clone(&self).after_a_run(&model);
                     outcome.map(|steps| Answer::Generated { steps })
                 }
                 Err(problem) => Err(problem),
             },
         };
         post::message(&FromEngine::Reply(Reply { id, outcome }));
+    }
+
+    /// If the GPU failed in a run and was left, the page is told; if it was taken away, it is asked for once more.
+    fn after_a_run(self: Rc<Self>, model: &Rc<Loaded>) {
+        if !model.tell_of_a_fault() {
+            return;
+        }
+        let model = Rc::clone(model);
+        spawn_local(async move {
+            // The browser tells of the loss in its own time.
+            sleep(LOSS_IS_KNOWN).await;
+            let Some((problem, may_return)) = self.gpu.loss().await else { return };
+            model.status.borrow_mut().reason = Some(problem);
+            self.tell_if_current(&model);
+            if !may_return {
+                return;
+            }
+            let Ok(source) = Source::parse(&model.session.card().source) else { return };
+            let Ok(files) = hub::fetch(&source, &|_, _, _| ()).await else { return };
+            model.settle(&self.gpu, &files, None).await;
+            self.tell_if_current(&model);
+        });
+    }
+
+    /// Tells the page how a model computes, if it is still the one of its family.
+    fn tell_if_current(&self, model: &Rc<Loaded>) {
+        let current = self.models.borrow().get(&model.session.card().family).cloned();
+        if current.is_some_and(|current| Rc::ptr_eq(&current, model)) {
+            model.tell();
+        }
     }
 
     fn model(&self, family: Family) -> Result<Rc<Loaded>, Problem> {
@@ -143,10 +176,7 @@ impl Worker {
             spawn_local(async move {
                 sleep(FIRST_ANSWERS).await;
                 loaded.settle(&self.gpu, &files, engine).await;
-                let current = self.models.borrow().get(&loaded.session.card().family).cloned();
-                if current.is_some_and(|current| Rc::ptr_eq(&current, &loaded)) {
-                    loaded.tell();
-                }
+                self.tell_if_current(&loaded);
             });
         }
         Ok(Answer::Loaded { model })
@@ -159,8 +189,8 @@ impl Loaded {
         post::news(News::Status { status: self.status.borrow().clone() });
     }
 
-    /// After a run: if the GPU failed in it and was left, the page is told.
-    fn tell_of_a_fault(&self) {
+    /// After a run: if the GPU failed in it and was left, the page is told. Whether it was so.
+    fn tell_of_a_fault(&self) -> bool {
         let on_cpu = self.session.engine() == EngineKind::Cpu;
         let was_on_gpu = self.status.borrow().engine == EngineKind::WebGpu;
         if on_cpu && was_on_gpu {
@@ -170,6 +200,7 @@ impl Loaded {
             drop(status);
             self.tell();
         }
+        on_cpu && was_on_gpu
     }
 
     /// Checks the CPU's numbers, then the GPU's, and decides which of them computes.
