@@ -13,6 +13,9 @@ const COVERED_BY_SCALE: f32 = 0.98;
 /// The narrowest and the widest column of a token figure, in px.
 const COLUMN: (f64, f64) = (56.0, 116.0);
 
+/// The narrowest column where the figure would not fit otherwise, in px: as narrow as a finger can hit.
+const TIGHT: f64 = 44.0;
+
 /// A few neighbouring dimensions of a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bin {
@@ -147,13 +150,34 @@ pub fn word_to_hide(run: &Run) -> Option<Range<usize>> {
     Some(run.tokens[word.tokens.start].start..run.tokens[word.tokens.end - 1].end)
 }
 
-/// The widths of the columns under pieces of these lengths (in characters), in px: each as wide as its piece needs,
-/// and more where `available` px are left.
+/// The widths of the columns under pieces of these lengths (in characters), in whole px. All are equal where
+/// `available` px allow it, since vectors that are drawn side by side are of one length; else each is as wide as its
+/// piece needs, with less around it where only so all fit, and the rest is shared.
 pub fn column_widths(lengths: &[usize], available: f64) -> Vec<f64> {
     let (narrowest, widest) = COLUMN;
-    let needed: Vec<f64> = lengths.iter().map(|length| narrowest.max(20.0 + 8.6 * *length as f64)).collect();
-    let spare = (available - needed.iter().sum::<f64>()).max(0.0) / lengths.len().max(1) as f64;
-    needed.into_iter().map(|width| (width + spare).floor().min(widest.max(width))).collect()
+    let needed = |least: f64, around: f64| -> Vec<f64> {
+        lengths.iter().map(|length| least.max(around + 8.6 * *length as f64)).collect()
+    };
+    let fits = |widths: &[f64]| widths.iter().sum::<f64>() <= available;
+    let equal = (available / lengths.len().max(1) as f64).min(widest);
+    let roomy = needed(narrowest, 20.0);
+    let tight = needed(TIGHT, 12.0);
+    let widths = if roomy.iter().all(|width| *width <= equal) {
+        vec![equal; lengths.len()]
+    } else if !fits(&roomy) && fits(&tight) {
+        tight
+    } else {
+        roomy
+    };
+    let spare = (available - widths.iter().sum::<f64>()).max(0.0) / lengths.len().max(1) as f64;
+    // Edges are rounded, not widths: so nothing is left at the end.
+    let mut edge = 0.0_f64;
+    let column = |width: f64| {
+        let from = edge.round();
+        edge += (width + spare).min(widest.max(width));
+        edge.round() - from
+    };
+    widths.into_iter().map(column).collect()
 }
 
 #[cfg(test)]
@@ -291,5 +315,10 @@ mod tests {
         assert_eq!(column_widths(&[3, 3], 1000.0), [116.0, 116.0]);
         assert!(column_widths(&[3, 15], 0.0)[1] > 140.0);
         assert!(column_widths(&[], 100.0).is_empty());
+        // Equal where the longest piece has room, up to the last pixel; else as each needs, closer where that helps.
+        assert_eq!(column_widths(&[3, 7, 3], 250.0), [83.0, 84.0, 83.0]);
+        assert_eq!(column_widths(&[1, 10, 1], 240.0).iter().sum::<f64>(), 240.0);
+        assert_eq!(column_widths(&[1, 10, 1], 190.0).iter().sum::<f64>(), 190.0);
+        assert!(column_widths(&[1, 10, 1], 180.0).iter().sum::<f64>() > 200.0);
     }
 }

@@ -56,6 +56,17 @@ pub(super) fn TokenFigure(
     });
     let scale = Memo::new(move |_| rows.with(|rows| figure::scale(rows.iter().flat_map(|row| row.iter()))));
 
+    let blank = Memo::new(move |_| lesson.prediction.with(|prediction| Some(prediction.as_ref()?.position)));
+    // The figure is about the blank: where not all columns fit, its own is in the middle beside the rows' names.
+    Effect::new(move |_| {
+        let (Some(region), Some(blank)) = (region.get(), blank.get()) else { return };
+        let middle = widths.with(|widths| {
+            let half = widths.get(blank).map_or(0.0, |width| width / 2.0);
+            widths.iter().take(blank).sum::<f64>() + half
+        });
+        region.set_scroll_left((middle - (f64::from(region.client_width()) - NAMES) / 2.0) as i32);
+    });
+
     let hovered = RwSignal::new(None::<usize>);
     let pointed: Pointed = RwSignal::new(None);
     Effect::new(move |_| {
