@@ -18,6 +18,11 @@ pub fn signed(value: f32, decimals: usize) -> String {
     if value < 0.0 && !zero { format!("\u{2212}{text}") } else { text }
 }
 
+/// How many decimals the numbers of a row have: one, or none where they are so long that they would run together.
+pub fn decimals(row: &[f32]) -> usize {
+    usize::from(row.iter().all(|value| *value > -10.0 && *value < 100.0))
+}
+
 /// A whole number with commas between thousands.
 pub fn thousands(number: usize) -> String {
     let digits = number.to_string();
@@ -71,6 +76,9 @@ mod tests {
         }
         for (value, text) in [(-1.25, "\u{2212}1.2"), (0.04, "0.0"), (-0.04, "0.0"), (12.0, "12.0")] {
             assert_eq!(signed(value, 1), text);
+        }
+        for (row, count) in [(&[-9.9, 99.9][..], 1), (&[0.1, -43.3], 0), (&[100.0], 0), (&[], 1)] {
+            assert_eq!(decimals(row), count);
         }
         for (number, text) in
             [(0, "0"), (999, "999"), (1_000, "1,000"), (30_522, "30,522"), (1_234_567, "1,234,567")]

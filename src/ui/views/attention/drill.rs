@@ -6,7 +6,7 @@ use super::lesson::Lesson;
 use crate::trace::Run;
 use crate::ui::attention::{Factor, RowSteps, spoken, stretches};
 use crate::ui::components::prose::{marked, plain};
-use crate::ui::format::signed;
+use crate::ui::format::{decimals, signed};
 use crate::ui::frame::voice::{self, model_name};
 use crate::ui::words::{t, tr};
 
@@ -62,17 +62,19 @@ where
     };
     let heads = run.tokens.iter().enumerate().map(head).collect_view();
     let numbers = |values: &[f32]| {
+        let decimals = decimals(values);
         let cell = |(position, value): (usize, &f32)| {
             let dim = !steps.visible.get(position).copied().unwrap_or(true);
-            view! { <td class:dim=dim class:c=move || chosen(position)>{signed(*value, 1)}</td> }
+            view! { <td class:dim=dim class:c=move || chosen(position)>{signed(*value, decimals)}</td> }
         };
         values.iter().enumerate().map(cell).collect_view()
     };
+    let of_scores = decimals(&steps.scores);
     let seen = stretches(steps.visible.iter().copied());
     let masked = seen.iter().map(|(visible, keys)| {
         if *visible {
             let cell = |position: usize| {
-                let score = steps.scores.get(position).map(|score| signed(*score, 1));
+                let score = steps.scores.get(position).map(|score| signed(*score, of_scores));
                 view! { <td class:c=move || chosen(position)>{score}</td> }
             };
             keys.clone().map(cell).collect_view().into_any()
@@ -101,7 +103,7 @@ where
         }
     });
     view! {
-        <table class="drill" style=format!("--n:{}", run.tokens.len())>
+        <table class="drill">
             <thead><tr><td></td>{heads}</tr></thead>
             <tbody>
                 <tr data-step="dot"><th scope="row"><b>"1"</b>{t("attention-step-dot")}</th>{numbers(&steps.dots)}</tr>
