@@ -8,8 +8,11 @@ const WIDTH: f64 = 992.0;
 /// Where the prompt ends and the continuation begins, in px.
 const PROMPT_END: f64 = 150.0;
 
-/// Most dots that stand for the prompt's tokens.
-const MOST_DOTS: usize = 6;
+/// Most dots that stand for the prompt's tokens: more would touch each other.
+const MOST_DOTS: usize = 12;
+
+/// How far these dots lie apart at most, in px.
+const DOTS: f64 = 19.0;
 
 /// How far tokens lie apart, at least and at most, in px.
 const STRIDE: (f64, f64) = (84.0, 130.5);
@@ -111,7 +114,7 @@ impl Timeline {
             lines.push((&branch.path, row));
         }
         let dots = prompt.min(MOST_DOTS);
-        let apart = (PROMPT_END - 34.0) / MOST_DOTS as f64;
+        let apart = ((PROMPT_END - 34.0) / dots.max(1) as f64).min(DOTS);
         Timeline {
             width: WIDTH.max(x(deepest) + NAME),
             height: y(lines.len() - 1) + 30.0,

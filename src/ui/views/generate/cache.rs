@@ -148,8 +148,8 @@ pub(super) fn Cache() -> impl IntoView {
                     role="img"
                     aria-label=label
                     width=move || of(|columns| columns.x(columns.shown).to_string())
-                    height=move || of(|columns| (columns.height() + 42.0).to_string())
-                    viewBox=move || of(|c| format!("0 -2 {} {}", c.x(c.shown), c.height() + 42.0))
+                    height=move || of(|columns| (columns.height() + 26.0).to_string())
+                    viewBox=move || of(|c| format!("0 -2 {} {}", c.x(c.shown), c.height() + 26.0))
                 >
                     <path class="k" d=move || of(|c| c.cells(0..c.reused, false))></path>
                     <path class="v" d=move || of(|c| c.cells(0..c.reused, true))></path>
