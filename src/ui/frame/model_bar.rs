@@ -37,10 +37,11 @@ pub(super) fn ModelBar() -> impl IntoView {
             _ => Some(known.iter().map(one_model).collect_view().into_any()),
         }
     };
-    let helps = Memo::new(move |_| {
+    let why = Memo::new(move |_| {
         let reason = known.with(|known| known.iter().find_map(|status| status.reason.clone()))?;
-        words::problem(&reason).1
+        Some(words::problem(&reason))
     });
+    let explained = move || why.get().map(|(sentence, line)| view! { {sentence}" "{line} });
     view! {
         <section class="model" aria-label=t("bar-label")>
             <div class="wrap">
@@ -48,7 +49,7 @@ pub(super) fn ModelBar() -> impl IntoView {
                     {models}
                     {computing}
                 </div>
-                <Show when=move || helps.with(Option::is_some)>
+                <Show when=move || why.with(Option::is_some)>
                     <button
                         type="button"
                         class="link"
@@ -62,8 +63,8 @@ pub(super) fn ModelBar() -> impl IntoView {
                 <Download/>
                 <Time/>
             </div>
-            <Show when=move || why_open.get() && helps.with(Option::is_some)>
-                <p class="wrap model-why">{helps}</p>
+            <Show when=move || why_open.get() && why.with(Option::is_some)>
+                <p class="wrap model-why">{explained}</p>
             </Show>
         </section>
     }
@@ -109,11 +110,14 @@ fn same_place(one: &EngineStatus, other: &EngineStatus) -> bool {
     place(one) == place(other)
 }
 
-/// Where a model computes, and the true reason if it is not the GPU.
-fn place(status: &EngineStatus, both: bool) -> String {
+/// Where a model computes, and, where there is room, the true reason if it is not the GPU.
+fn place(status: &EngineStatus, both: bool) -> impl IntoView + use<> {
     let adapter = status.adapter.as_deref().unwrap_or_default();
     let on_gpu = status.engine == EngineKind::WebGpu;
-    let because = |problem: &Problem| words::problem(problem).0;
+    let because = |problem: &Problem| {
+        let reason = tr("bar-because", &[("reason", words::problem(problem).0.into())]);
+        view! { <span class="opt">{reason}</span> }
+    };
     let key = match (on_gpu, both) {
         (true, true) if status.software => "bar-both-software",
         (true, false) if status.software => "bar-where-software",
@@ -123,13 +127,11 @@ fn place(status: &EngineStatus, both: bool) -> String {
         (true, false) => "bar-where-gpu",
         (false, true) if !status.settled => "bar-both-preparing",
         (false, false) if !status.settled => "bar-where-preparing",
-        (false, true) if status.reason.is_some() => "bar-both-cpu-because",
-        (false, false) if status.reason.is_some() => "bar-where-cpu-because",
         (false, true) => "bar-both-cpu",
         (false, false) => "bar-where-cpu",
     };
-    let reason = status.reason.as_ref().map(because).unwrap_or_default();
-    tr(key, &[("adapter", adapter.into()), ("reason", reason.into())])
+    let reason = status.reason.as_ref().filter(|_| !on_gpu && status.settled).map(because);
+    view! { {tr(key, &[("adapter", adapter.into())])} {reason} }
 }
 
 /// What the self-checks found.
