@@ -85,13 +85,12 @@ pub(super) fn EmbedFrame() -> impl IntoView {
     }
 }
 
-/// Which model computes, and where.
+/// Which models compute, and where.
 #[component]
 fn Standing() -> impl IntoView {
     let app = expect_context::<App>();
-    let family = Memo::new(move |_| app.state.with(speaker));
-    let standing = move || {
-        let family = family.get();
+    let families = Memo::new(move |_| app.state.with(speakers));
+    let standing = move |family: Family| {
         let status = app.status.with(|status| status.get(&family).cloned())?;
         let key = match status.engine {
             EngineKind::WebGpu if status.software => "embed-on-software",
@@ -101,13 +100,15 @@ fn Standing() -> impl IntoView {
         let model = voice::model_name(family, &status.model.source);
         let checked = status.self_check.is_some_and(|check| check.ok);
         Some(view! {
-            <Voice family/>
-            " "
-            {tr(key, &[("model", model.into())])}
-            {checked.then(|| view! { "\u{2002}"<span role="img" aria-label=t("embed-checked")>"✓"</span> })}
+            <span data-voice=voice::name(family)>
+                <Voice family/>
+                " "
+                {tr(key, &[("model", model.into())])}
+                {checked.then(|| view! { "\u{2002}"<span role="img" aria-label=t("embed-checked")>"✓"</span> })}
+            </span>
         })
     };
-    view! { <p class="standing">{standing}</p> }
+    view! { <p class="standing">{move || families.get().into_iter().map(standing).collect_view()}</p> }
 }
 
 /// The way to the full page, in the state of this frame.
@@ -127,11 +128,10 @@ fn OpenInCloze() -> impl IntoView {
 
 /// What an embed is called.
 pub(super) fn title(state: &State) -> String {
-    let heads = state.embed.as_ref().is_some_and(|embed| embed.panel == "heads");
     match state.view {
         View::Mask => t("embed-title-mask"),
         View::Generate => t("embed-title-generate"),
-        View::Attention if heads => t("embed-title-attention-heads"),
+        View::Attention if shows_heads(state) => t("embed-title-attention-heads"),
         View::Attention => {
             let head = match speaker(state) {
                 Family::Bert => state.attention.bert,
@@ -143,6 +143,16 @@ pub(super) fn title(state: &State) -> String {
             )
         }
     }
+}
+
+/// Whether an embed shows all heads, of every model that is shown.
+fn shows_heads(state: &State) -> bool {
+    state.view == View::Attention && state.embed.as_ref().is_some_and(|embed| embed.panel == "heads")
+}
+
+/// The models that an embed shows.
+fn speakers(state: &State) -> Vec<Family> {
+    if shows_heads(state) { state.families().to_vec() } else { vec![speaker(state)] }
 }
 
 /// The model that an embed is about.
