@@ -86,7 +86,7 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     const cell = width / names.length;
     await page.mouse.move(x + 1.5 * cell, y + 2.5 * cell);
     const name = (row) => names[row].replace(/^▸\s*/, "").trim();
-    const readout = page.locator("[data-readout=bert]").filter({ hasText: `${name(2)} → ${name(1)}:` });
+    const readout = page.locator("[data-readout=bert]").filter({ hasText: `“${name(2)}” → “${name(1)}”:` });
     await readout.waitFor();
     assert.match(await readout.innerText(), /: [01]\.\d\d/);
     assert.ok((await page.locator("[data-view=attention] canvas, [data-view=attention] svg").count()) > 0);

@@ -117,9 +117,9 @@ mask-guess-rank = { $rank ->
     [8] Your word came eighth, with { $p }.
    *[other] Your word came in place { $place }, with { $p }.
  }
-mask-guess-first = BERT put “{ $word }” first.
-mask-guess-pieces = “{ $word }” is { $n } pieces, BERT fills one piece per [MASK].
-mask-guess-unknown = BERT’s vocabulary has no piece for “{ $word }”.
+mask-guess-first = BERT put **{ $word }** first.
+mask-guess-pieces = **{ $word }** is { $n } pieces, BERT fills one piece per [MASK].
+mask-guess-unknown = BERT’s vocabulary has no piece for **{ $word }**.
 
 # The right side covered.
 mask-cover = With the right side covered

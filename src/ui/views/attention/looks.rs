@@ -35,7 +35,7 @@ pub(super) fn WhereItLooks() -> impl IntoView {
                 Family::Bert => tr("attention-above", &[("model", name.into())]),
                 Family::Gpt2 => tr("attention-below", &[("model", name.into())]),
             };
-            view! { <b data-voice=voice::name(family)><Voice family/>" "{says}</b>" " }
+            view! { <b data-voice=voice::name(family)><Voice family/>" "{says}</b> }
         };
         shown.into_iter().filter(|(_, shown)| *shown).map(voice).collect_view()
     };
@@ -125,6 +125,10 @@ fn elsewhere(lesson: Lesson) -> Option<String> {
         added.iter().filter_map(|at| Some(run.tokens.get(*at)?.piece.clone())).collect();
     pieces.dedup();
     let held: f32 = added.iter().filter_map(|at| map.weight(query, *at)).sum();
+    if held < 0.005 {
+        // It would read "another 0 %".
+        return None;
+    }
     let model = model_name(first.family, "");
     let (pieces, percent) = (list(&pieces)?, whole_percent(held));
     Some(tr(

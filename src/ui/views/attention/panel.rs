@@ -159,19 +159,19 @@ pub(super) fn Figure(
     }
 }
 
-/// The current cell: "her → bus: 0.24".
+/// The current cell: "“her” → “bus”: 0.24". A token may be a sign, so it stands in quotation marks.
 fn readout(model: Model) -> Option<String> {
     let (query, key) = (model.query.get()?, model.key.get()?);
     let weight = model.map.with(|map| map.as_ref().map(|map| map.weight(query, key)))?;
     model.run.with(|run| {
         let tokens = &run.as_ref()?.tokens;
-        let (from, to) = (spoken(tokens.get(query)?), spoken(tokens.get(key)?));
+        let token = |at: usize| Some(spoken(tokens.get(at)?).to_owned().into());
+        let (query, key) = (("query", token(query)?), ("key", token(key)?));
         Some(match weight {
-            Some(weight) => format!("{from} → {to}: {weight:.2}"),
-            None => tr(
-                "attention-cell-hidden",
-                &[("query", from.to_owned().into()), ("key", to.to_owned().into())],
-            ),
+            Some(weight) => {
+                tr("attention-cell-weight", &[query, key, ("weight", format!("{weight:.2}").into())])
+            }
+            None => tr("attention-cell-hidden", &[query, key]),
         })
     })
 }

@@ -7,6 +7,7 @@ use crate::engine::protocol::{Answer, Ask, Problem, RunRequest};
 use crate::trace::{Family, Run};
 use crate::ui::app::App;
 use crate::ui::components::problem::ProblemNote;
+use crate::ui::components::prose::{marked, plain};
 use crate::ui::format;
 use crate::ui::words::{t, tr};
 
@@ -159,22 +160,22 @@ pub(super) fn GuessBox() -> impl IntoView {
                         "mask-guess-rank",
                         &[("rank", rank.into()), ("place", place.into()), ("p", p.into())],
                     );
-                    let first = (rank > 1).then(|| tr("mask-guess-first", &[("word", first.into())]));
+                    let first = (rank > 1).then(|| tr("mask-guess-first", &[("word", plain(&first).into())]));
                     [Some(yours), first].into_iter().flatten().collect::<Vec<_>>().join(" ")
                 }
                 Verdict::Pieces { word, count } => {
-                    tr("mask-guess-pieces", &[("word", word.into()), ("n", count.into())])
+                    tr("mask-guess-pieces", &[("word", plain(&word).into()), ("n", count.into())])
                 }
-                Verdict::Unknown { word } => tr("mask-guess-unknown", &[("word", word.into())]),
+                Verdict::Unknown { word } => tr("mask-guess-unknown", &[("word", plain(&word).into())]),
                 Verdict::Shown | Verdict::Failed(_) => String::new(),
             };
-            view! { <p class="small muted">{said}</p> }
+            view! { <p class="small muted">{marked(&said)}</p> }
         })
     };
     view! {
         <div class="guess">
             <h2>{t("mask-guess")}</h2>
-            <form on:submit=submit hidden=move || !on.get()>
+            <form on:submit=submit>
                 <label class="vh" for="mask-guess">{t("mask-guess-label")}</label>
                 <input
                     id="mask-guess"
