@@ -72,6 +72,11 @@ impl GenerateState {
         &self.text
     }
 
+    /// Whether nobody has given a prompt yet.
+    pub fn is_untouched(&self) -> bool {
+        self.fresh
+    }
+
     /// Takes `text` if nobody has given a prompt yet.
     pub fn begin(&mut self, text: &str) {
         if self.fresh {
@@ -392,6 +397,17 @@ mod tests {
         assert_eq!((state.text(), state.branches().cursor()), ("Once", 1));
         state.set_text("Once upon");
         assert_eq!(*state.branches(), Branches::default());
+    }
+
+    #[test]
+    fn an_address_without_a_prompt_gets_the_prepared_one_and_a_deleted_prompt_stays_deleted() {
+        let (mut state, _) = read("T=0.5");
+        assert!(state.is_untouched());
+        state.begin("Once");
+        state.set_text("");
+        assert!(!state.is_untouched());
+        state.begin("Once");
+        assert_eq!((state.text(), read(&written(&state)).0.is_untouched()), ("", false));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(in crate::ui) fn GenerateEmbed() -> impl IntoView {
             {move || view! { <Continued editable=edit.get()/> }}
             <ProblemNote problem=player.problem/>
             <Remarks/>
-            <Show when=move || player.shown.with(Option::is_some)>{panel}</Show>
+            <Show when=move || player.has_figure()>{panel}</Show>
             <Show when=move || keys.get()>
                 <p class="keyline">
                     <kbd>"→"</kbd>

@@ -28,8 +28,6 @@ pub(super) fn GenerateView() -> impl IntoView {
     provide_context(player);
     let as_table = RwSignal::new(false);
     use_keys(move |event| on_key(player, event) || on_figure_key(as_table, event));
-    let blank = Memo::new(move |_| player.read(|state| state.text().trim().is_empty()));
-    let nothing = move || blank.get() || player.shown.with(Option::is_none);
     view! {
         <section class="view" data-view="generate" data-voice="gpt" aria-labelledby="generate-title">
             <div class="wrap cols">
@@ -39,7 +37,7 @@ pub(super) fn GenerateView() -> impl IntoView {
                     <text::Continued editable=true/>
                     <ProblemNote problem=player.problem/>
                     <text::Remarks/>
-                    <div hidden=nothing>
+                    <div hidden=move || !player.has_figure()>
                         <timeline::TimelineFigure/>
                         <div class="gen2">
                             <section aria-labelledby="generate-next">

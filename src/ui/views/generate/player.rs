@@ -14,6 +14,9 @@ use crate::ui::state::{Drawn, GenerateState, MOST_TOP_K, Next};
 use crate::ui::steps::{Candidates, Step, Steps};
 use crate::ui::words::{t, tr};
 
+/// The prepared prompts.
+pub(super) const EXAMPLES: [&str; 3] = ["generate-example-1", "generate-example-2", "generate-example-3"];
+
 /// How many candidates the table lists.
 pub(super) const LISTED: usize = 8;
 
@@ -45,6 +48,8 @@ pub(super) struct Player {
     under_way: StoredValue<bool>,
     /// When the last token was taken, in ms since 1970.
     taken_at: StoredValue<f64>,
+    /// Whether there is no prompt.
+    pub(super) blank: Memo<bool>,
     /// What the figures show: the step here, or the last good one while this one is computed.
     pub(super) shown: Memo<Option<Arc<Step>>>,
     /// What becomes of the vocabulary at the shown step with the present settings.
@@ -66,7 +71,16 @@ pub(super) struct Player {
 impl Player {
     /// A player that begins at once.
     pub(super) fn new(app: App) -> Player {
-        app.state.update(|state| state.generate.begin(&t("generate-example-1")));
+        let untouched = Memo::new(move |_| app.state.with(|state| state.generate.is_untouched()));
+        let begin = move || {
+            if untouched.get() {
+                app.state.update(|state| state.generate.begin(&t(EXAMPLES[0])));
+            }
+        };
+        untrack(begin);
+        // Another address may come without a text.
+        Effect::new(move |_| begin());
+        let blank = Memo::new(move |_| app.state.with(|state| state.generate.text().trim().is_empty()));
         let steps = RwSignal::new(Steps::default());
         let here = move || {
             app.state.with(|state| {
@@ -118,6 +132,7 @@ impl Player {
             age: StoredValue::new(0),
             under_way: StoredValue::new(false),
             taken_at: StoredValue::new(0.0),
+            blank,
             shown,
             considered,
             next,
@@ -143,6 +158,11 @@ impl Player {
         self.app.state.with_untracked(|state| read(&state.generate))
     }
 
+    /// Whether there is anything to draw. What was drawn last is not of a prompt that was deleted.
+    pub(super) fn has_figure(&self) -> bool {
+        !self.blank.get() && self.shown.with(Option::is_some)
+    }
+
     /// Whether nothing follows the prompt here.
     pub(super) fn at_prompt(&self) -> bool {
         self.peek(|state| state.branches().cursor()) == 0
@@ -158,6 +178,11 @@ impl Player {
         self.steps
             .with(|steps| steps.piece(id).map(str::to_owned))
             .unwrap_or_else(|| tr("generate-unnamed", &[("id", id.to_string().into())]))
+    }
+
+    /// Takes another prompt.
+    pub(super) fn set_text(&self, text: &str) {
+        self.change(|state| state.set_text(text));
     }
 
     /// Takes the token that comes next, if the place is computed and the text goes on.

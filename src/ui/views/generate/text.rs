@@ -19,7 +19,10 @@ pub(super) fn Continued(
     let player = expect_context::<Player>();
     let prompt = Memo::new(move |_| player.read(|state| state.text().to_owned()));
     if !editable {
-        return view! { <p class="sentence">{move || prompt.get()} <Continuation/></p> }.into_any();
+        return view! {
+            <p class="sentence"><span class="sentence-text">{move || prompt.get()}<Continuation/></span></p>
+        }
+        .into_any();
     }
     let change = Callback::new(move |text: String| {
         player.change(|state| state.set_text(&text));
