@@ -3,9 +3,7 @@
 attention-title = Attention
 attention-text-1 = Every row is one token asking “whom should I read?”. Its weights add up to 1.
 attention-text-2 = Attention is not explanation: a large weight says what was read, not what mattered.
-attention-notice-title = Notice
 attention-notice = Only BERT may look ahead. Find a head that looks just *one token back*, and one that rests on *[SEP]* or on the *first token*.
-attention-more = About this lesson
 
 attention-key-head = head
 attention-key-layer = layer
@@ -20,8 +18,6 @@ attention-example-3 = The cat that chased the dogs was very tired.
 attention-show = Models
 attention-both = Side by side
 attention-special = Hide special tokens
-attention-as-table = As tables
-attention-as-figure = As figures
 attention-counter = { $n } of { $max } tokens
 
 # The grid of heads.
@@ -81,8 +77,6 @@ attention-step-hidden = −∞, not visible
 attention-step-zero = 0, exactly
 
 # States.
-attention-empty-title = Type a sentence to begin.
-attention-empty-line = Or take one of these:
 attention-long-title = That is { $n } tokens; this lesson shows { $max }.
 attention-long-line = The end was left out, shown in grey.
 attention-waiting = The figure appears when the model is loaded.
@@ -93,4 +87,5 @@ attention-embed-hidden = The hatched half is not visible: those words come later
 attention-embed-sum = Every word can be seen, before and after. Each row adds up to 1.
 attention-say = **{ $query }** gives { $percent } % of its attention to **{ $key }**.
 attention-say-piece = **{ $query }** gives { $percent } % of its attention to **{ $key }**, a piece of “{ $word }”.
+attention-say-itself = **{ $query }** gives { $percent } % of its attention to itself.
 attention-say-hidden = **{ $key }** is not visible to **{ $query }**.

@@ -15,6 +15,16 @@ frame-theme = Switch between light and dark
 frame-close = Close
 frame-dismiss = Dismiss
 
+# What the lessons have in common.
+notes-notice = Notice
+notes-more = About this lesson
+notes-keys = all keys
+examples = Examples
+empty-title = Type a sentence to begin.
+empty-line = Or take one of these:
+as-table = As a table
+as-figure = As a figure
+
 # The model bar. Nothing stands here that is not known.
 bar-label = Model
 bar-shape = { $layers ->

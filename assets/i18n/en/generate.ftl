@@ -7,20 +7,14 @@ generate-text-1 =
 generate-text-2 =
     Temperature sharpens or flattens the distribution. Top-k and top-p cut off its tail. What survives is scaled up to
     add to 1.
-generate-notice-title = Notice
 generate-notice =
     GPT cannot know what comes later: it only weighs the next token. Go back and pick another token to open a branch,
     and see how far one choice carries.
-generate-more = About this lesson
 
 generate-key-next = next token
 generate-key-rewind = rewind
-generate-key-space-name = Space
-generate-key-space = play or pause
 generate-key-candidate = move between candidates
-generate-key-enter-name = Enter
 generate-key-enter = pick a token, open a branch
-generate-key-all = all keys
 
 # The text.
 generate-prompt = Your prompt. GPT continues it.
@@ -28,8 +22,6 @@ generate-example-1 = The busker picked up her
 generate-example-2 = Once upon a time there was a
 generate-example-3 = The children ran to the
 generate-continuation = GPT continued: { $text }
-generate-empty-title = Type a sentence to begin.
-generate-empty-line = Or take one of these:
 generate-long-title = That is { $n } tokens; this model reads { $max }.
 generate-long-line = The end was left out:
 generate-ended = The model drew the end of the text. Go back to take another way.
@@ -94,12 +86,9 @@ generate-bars = The most probable next tokens, after temperature, top-k and top-
 generate-looked = Where this step looked
 generate-layer = layer { $layer }
 generate-layer-label = Layer
-generate-mean = mean of heads
-generate-as-table = Table
-generate-as-figure = Figure
 generate-looked-region = Attention of the last token. Scrolls where it does not fit.
 generate-looked-summary = Attention of the last token in layer { $layer }, mean of heads. Most on { $top }.
-generate-looked-note = Attention shows where the model looked, not why it chose.
+generate-looked-note = Mean of the heads. Attention shows where the model looked, not why it chose.
 generate-numbers = Attention of the last token in each layer, mean of heads, in percent
 
 # The cache.

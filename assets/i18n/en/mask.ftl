@@ -9,19 +9,12 @@ mask-text-2 =
         [one] Its one layer of attention mixes these vectors,
        *[other] Its { $layers } layers of attention mix these vectors,
     } and the one standing at [MASK] is turned into a probability for every piece in the vocabulary.
-mask-notice-title = Notice
 mask-notice = Cover the words after the blank and compare the two lists. Whatever changed came from the right side.
-mask-more = About this lesson
 
-mask-key-mask = mask or unmask the word
-mask-key-guess = guess first
-mask-key-and = and
 mask-key-move = move between tokens
-mask-key-all = all keys
 
 # The sentence.
 mask-sentence = Your sentence. [MASK] in it is a blank.
-mask-examples = Examples
 mask-example-1 = He opened the [MASK] and walked into the house.
 mask-example-2 = The capital of France is [MASK].
 mask-example-3 = The children played in the [MASK] after school.
@@ -34,8 +27,6 @@ mask-hide = Hide “{ $word }”
 mask-unhide = Put “{ $word }” back
 mask-take-out = Take “{ $word }” out
 mask-no-original = No word was hidden here: type one, or choose one from the list.
-mask-as-table = As a table
-mask-as-figure = As a figure
 mask-counter = { $n } of { $max } tokens
 
 # The figure.
@@ -129,8 +120,6 @@ mask-cover-none = No words follow the blank, so there is nothing to cover.
 mask-covered = covered
 
 # States.
-mask-empty-title = Type a sentence to begin.
-mask-empty-line = Or take one of these:
 mask-none-title = Nothing is hidden yet.
 mask-none-line = Select a word and press M.
 mask-none-action = Hide a word for me
@@ -139,7 +128,6 @@ mask-long-line = The end was left out, shown in grey.
 mask-waiting = The figure appears when the model is loaded.
 
 # One panel in slides.
-mask-embed-space = Space
 mask-embed-reveal = reveal
 mask-embed-examples = { $n ->
     [0] examples

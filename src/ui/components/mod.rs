@@ -3,7 +3,9 @@
 pub(super) mod arcs;
 pub(super) mod barcode;
 pub(super) mod bars;
+pub(super) mod examples;
 pub(super) mod heatmap;
+pub(super) mod keycaps;
 pub(super) mod measure;
 pub(super) mod notes;
 pub(super) mod problem;
@@ -11,3 +13,4 @@ pub(super) mod prose;
 pub(super) mod sentence;
 pub(super) mod sheet;
 pub(super) mod strip;
+pub(super) mod table_switch;

@@ -3,23 +3,11 @@
 use leptos::{ev, prelude::*};
 
 use crate::ui::app::App;
+use crate::ui::components::keycaps::Cap::{Named, Sign};
+use crate::ui::components::keycaps::{Key, Keys};
 use crate::ui::components::sheet::Sheet;
 use crate::ui::state::View;
 use crate::ui::words::t;
-
-/// What stands on a key, and what it does: signs as they are, words as message keys.
-type Key = (&'static [Cap], &'static str);
-
-/// A key's cap.
-#[derive(Clone, Copy)]
-enum Cap {
-    /// A sign that is the same in every language.
-    Sign(&'static str),
-    /// The message with the key's name.
-    Named(&'static str),
-}
-
-use Cap::{Named, Sign};
 
 const EVERYWHERE: &[Key] = &[
     (&[Sign("1"), Sign("3"), Sign("4")], "keys-lesson"),
@@ -47,8 +35,11 @@ const ATTENTION: &[Key] = &[
     (&[Sign("T")], "keys-table"),
 ];
 
-const GENERATE: &[Key] =
-    &[(&[Sign("→"), Sign("←")], "keys-generate-step"), (&[Named("keys-key-space")], "keys-generate-play")];
+const GENERATE: &[Key] = &[
+    (&[Sign("→"), Sign("←")], "keys-generate-step"),
+    (&[Named("keys-key-space")], "keys-generate-play"),
+    (&[Sign("T")], "keys-table"),
+];
 
 /// The sheet with all keys: those that work everywhere, and those of the lesson.
 #[component]
@@ -85,20 +76,10 @@ pub(super) fn KeysSheet(
 
 #[component]
 fn KeyList(title: String, keys: &'static [Key]) -> impl IntoView {
-    let cap = |cap: &Cap| match *cap {
-        Sign(sign) => view! { <kbd>{sign}</kbd> }.into_any(),
-        Named(key) => view! { <kbd>{t(key)}</kbd> }.into_any(),
-    };
-    let row = |(caps, does): &Key| {
-        view! {
-            <dt>{caps.iter().map(cap).collect_view()}</dt>
-            <dd>{t(does)}</dd>
-        }
-    };
     view! {
         <section>
             <h3 class="lbl">{title}</h3>
-            <dl class="key-list">{keys.iter().map(row).collect_view()}</dl>
+            <Keys keys/>
         </section>
     }
 }

@@ -8,6 +8,8 @@ use super::panel::Figure;
 use crate::trace::Family;
 use crate::ui::app::App;
 use crate::ui::attention::spoken;
+use crate::ui::components::keycaps::Cap::{Named, Sign};
+use crate::ui::components::keycaps::group;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::components::prose::{marked, plain};
 use crate::ui::components::sentence::Sentence;
@@ -41,9 +43,9 @@ pub(in crate::ui) fn AttentionEmbed() -> impl IntoView {
             {panel}
             <Show when=move || keys.get()>
                 <p class="keyline">
-                    <kbd>"←"</kbd>" "<kbd>"→"</kbd>" "{t("attention-key-head")}
-                    <kbd>"↑"</kbd>" "<kbd>"↓"</kbd>" "{t("attention-key-layer")}
-                    <kbd>{t("keys-key-space")}</kbd>" "{t("attention-embed-model")}
+                    {group(&[Sign("←"), Sign("→")], t("attention-key-head"))}
+                    {group(&[Sign("↑"), Sign("↓")], t("attention-key-layer"))}
+                    {group(&[Named("keys-key-space")], t("attention-embed-model"))}
                 </p>
             </Show>
         </div>
@@ -149,6 +151,9 @@ fn said(lesson: Lesson, family: Family) -> Option<String> {
         return Some(tr("attention-say-hidden", &[("query", from), ("key", to)]));
     };
     let percent = whole_percent(weight).into();
+    if query == key {
+        return Some(tr("attention-say-itself", &[("query", from), ("percent", percent)]));
+    }
     let word = words(&run).into_iter().find(|word| word.tokens.contains(&key) && word.tokens.len() > 1);
     Some(match word {
         Some(word) => {

@@ -219,9 +219,9 @@ impl Lesson {
     }
 
     /// Takes a prepared sentence.
-    pub(super) fn show_example(&self, key: &str) {
+    pub(super) fn show_example(&self, text: String) {
         self.app.state.update(|state| {
-            state.attention.text = Some(t(key));
+            state.attention.text = Some(text);
             state.attention.spot = None;
         });
     }

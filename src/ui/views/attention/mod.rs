@@ -15,12 +15,13 @@ use leptos::prelude::*;
 
 pub(super) use self::embed::AttentionEmbed;
 
-use self::lesson::Lesson;
+use self::lesson::{EXAMPLES, Lesson};
 use crate::trace::Family;
 use crate::ui::app::App;
+use crate::ui::components::examples::Empty;
 use crate::ui::components::measure::holds;
 use crate::ui::components::notes::FoldedNotes;
-use crate::ui::words::t;
+use crate::ui::components::table_switch::TableSwitch;
 
 /// Where the page is narrow (design: section 2).
 const NARROW: &str = "(max-width: 760px)";
@@ -42,8 +43,9 @@ pub(super) fn AttentionView() -> impl IntoView {
                 <notes::Notes narrow/>
                 <div class="fig">
                     <top::Top/>
-                    <Show when=move || has_text.get() fallback=|| view! { <top::Empty/> }>
+                    <Show when=move || has_text.get() fallback=move || view! { <Empty examples=&EXAMPLES on_choose=Callback::new(move |text| lesson.show_example(text))/> }>
                         <div class="duo" class:alone=alone>
+                            <TableSwitch as_table=lesson.as_table/>
                             <For
                                 each=move || lesson.shown()
                                 key=|model| model.family
@@ -61,7 +63,7 @@ pub(super) fn AttentionView() -> impl IntoView {
                         </Show>
                     </Show>
                 </div>
-                <FoldedNotes summary=t("attention-more")><notes::Text/></FoldedNotes>
+                <FoldedNotes><notes::Text/></FoldedNotes>
             </div>
         </section>
     }

@@ -4,10 +4,19 @@ use leptos::prelude::*;
 
 use super::heads::Heads;
 use super::lesson::Lesson;
+use crate::ui::components::keycaps::Cap::Sign;
+use crate::ui::components::keycaps::Key;
+use crate::ui::components::notes::LessonNotes;
 use crate::ui::components::prose::Prose;
-use crate::ui::words::t;
 
-/// Title, heads, text, what to notice, and the most useful keys.
+const KEYS: &[Key] = &[
+    (&[Sign("["), Sign("]")], "attention-key-head"),
+    (&[Sign("S")], "attention-key-special"),
+    (&[Sign("{"), Sign("}")], "attention-key-layer"),
+    (&[Sign("T")], "attention-key-table"),
+];
+
+/// The notes, with the heads under the title.
 #[component]
 pub(super) fn Notes(
     /// Whether the page is so narrow that the heads open from the figure instead.
@@ -19,21 +28,10 @@ pub(super) fn Notes(
         wide.then(|| view! { <For each=move || lesson.shown() key=|model| model.family children=|model| view! { <Heads model/> }/> })
     };
     view! {
-        <aside class="notes">
-            <h1 id="attention-title">{t("attention-title")}</h1>
+        <LessonNotes title="attention-title" notice="attention-notice" keys=KEYS>
             {heads}
             <Text/>
-            <div class="notice">
-                <h2>{t("attention-notice-title")}</h2>
-                <Prose key="attention-notice"/>
-            </div>
-            <div class="keys">
-                <kbd>"["</kbd><span><kbd>"]"</kbd>" "{t("attention-key-head")}</span>
-                <kbd>"{"</kbd><span><kbd>"}"</kbd>" "{t("attention-key-layer")}</span>
-                <kbd>"S"</kbd><span>{t("attention-key-special")}</span>
-                <kbd>"T"</kbd><span>{t("attention-key-table")}</span>
-            </div>
-        </aside>
+        </LessonNotes>
     }
 }
 

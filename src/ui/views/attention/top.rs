@@ -5,6 +5,7 @@ use std::ops::Range;
 use leptos::prelude::*;
 
 use super::lesson::{EXAMPLES, Lesson};
+use crate::ui::components::examples::Examples;
 use crate::ui::components::sentence::{Mark, Sentence};
 use crate::ui::state::Show as Shown;
 use crate::ui::words::t;
@@ -40,6 +41,7 @@ pub(super) fn Top() -> impl IntoView {
                 label=Signal::derive(|| t("attention-sentence"))
                 on_change=Callback::new(move |text| lesson.set_text(text))
             />
+            <Examples examples=&EXAMPLES on_choose=Callback::new(move |text| lesson.show_example(text))/>
             <span class="seg" role="group" aria-label=t("attention-show")>
                 {Shown::ALL.map(choice).collect_view()}
             </span>
@@ -51,14 +53,6 @@ pub(super) fn Top() -> impl IntoView {
                 on:click=move |_| lesson.toggle_special()
             >
                 {t("attention-special")}
-            </button>
-            <button
-                type="button"
-                class="act"
-                data-action="table"
-                on:click=move |_| lesson.as_table.update(|table| *table = !*table)
-            >
-                {move || if lesson.as_table.get() { t("attention-as-figure") } else { t("attention-as-table") }}
             </button>
         </div>
     }
@@ -75,24 +69,4 @@ fn unread(lesson: Lesson) -> Option<Range<usize>> {
     });
     let from = read.min()?;
     Some(from..lesson.text.with(String::len)).filter(|span| span.start < span.end)
-}
-
-/// What stands in the place of the figure while there is no text.
-#[component]
-pub(super) fn Empty() -> impl IntoView {
-    let lesson = expect_context::<Lesson>();
-    let example = move |key: &'static str| {
-        view! {
-            <li>
-                <button type="button" class="link q" data-example=key on:click=move |_| lesson.show_example(key)>{t(key)}</button>
-            </li>
-        }
-    };
-    view! {
-        <div class="note" role="status">
-            <p class="note-title">{t("attention-empty-title")}</p>
-            <p class="small muted">{t("attention-empty-line")}</p>
-            <ul>{EXAMPLES.map(example).collect_view()}</ul>
-        </div>
-    }
 }

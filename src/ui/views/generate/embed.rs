@@ -7,6 +7,8 @@ use super::on_key;
 use super::player::Player;
 use super::text::{Continued, Remarks};
 use crate::ui::app::App;
+use crate::ui::components::keycaps::Cap::{Named, Sign};
+use crate::ui::components::keycaps::group;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::frame::embed::{Edge, edge};
 use crate::ui::frame::keys::use_keys;
@@ -46,19 +48,10 @@ pub(in crate::ui) fn GenerateEmbed() -> impl IntoView {
             <Show when=move || player.has_figure()>{panel}</Show>
             <Show when=move || keys.get()>
                 <p class="keyline">
-                    <kbd>"→"</kbd>
-                    " "
-                    {t("generate-key-next")}
-                    " "
-                    <kbd>"←"</kbd>
-                    " "
-                    {t("generate-key-rewind")}
-                    " "
-                    <kbd>{t("generate-key-space-name")}</kbd>
-                    " "
-                    {t("generate-key-space")}
-                    " "
-                    {move || tr("generate-embed-temperature", &[("t", temperature().to_string().into())])}
+                    {group(&[Sign("→")], t("generate-key-next"))}
+                    {group(&[Sign("←")], t("generate-key-rewind"))}
+                    {group(&[Named("keys-key-space")], t("keys-generate-play"))}
+                    <span>{move || tr("generate-embed-temperature", &[("t", temperature().to_string().into())])}</span>
                 </p>
             </Show>
         </div>

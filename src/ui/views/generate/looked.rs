@@ -3,6 +3,7 @@
 use leptos::{html, prelude::*};
 
 use super::player::Player;
+use crate::ui::components::table_switch::TableSwitch;
 use crate::ui::format::whole_percent;
 use crate::ui::words::{t, tr};
 
@@ -12,9 +13,8 @@ const ARCS_END: f64 = 150.0;
 const WORDS: f64 = 164.0;
 const BARS: f64 = 246.0;
 
-/// The length of a bar that stands for everything, in px. A bar that is longer than the figure has no room for a
-/// second.
-const WHOLE_BAR: f64 = 52.0;
+/// The length of the longest bar, in px.
+const LONGEST_BAR: f64 = 46.0;
 
 /// The widest arc, and how high rows are: few tokens get more room.
 const WIDEST_ARC: f64 = 132.0;
@@ -66,15 +66,7 @@ pub(super) fn Looked(
                 <select class="micro" aria-label=t("generate-layer-label") on:change=choose>
                     <For each=move || 0..layers.get() key=|at| *at children=option/>
                 </select>
-                <span class="micro muted">{t("generate-mean")}</span>
-                <button
-                    type="button"
-                    class="link micro"
-                    aria-pressed=move || as_table.get().to_string()
-                    on:click=move |_| as_table.update(|table| *table = !*table)
-                >
-                    {move || if as_table.get() { t("generate-as-figure") } else { t("generate-as-table") }}
-                </button>
+                <TableSwitch as_table/>
             </div>
             <Show when=move || as_table.get() fallback=move || view! { <Arcs layer/> }>
                 <Numbers layers/>
@@ -133,10 +125,11 @@ fn Arcs(layer: Memo<usize>) -> impl IntoView {
             ></path>
         }
     };
-    let word = |row: &Looked| {
-        let end = BARS + f64::from(row.weight) * WHOLE_BAR;
+    let word = |row: &Looked, largest: f32| {
+        let end = BARS + f64::from(row.weight / largest) * LONGEST_BAR;
+        let frame = (18.0 + 9.0 * row.piece.chars().count() as f64).min(BARS - WORDS + 4.0);
         view! {
-            {row.last.then(|| view! { <rect class="frame" x=WORDS - 8.0 y=row.y - 12.0 width="78" height="24" rx="4"></rect> })}
+            {row.last.then(|| view! { <rect class="frame" x=WORDS - 8.0 y=row.y - 12.0 width=frame height="24" rx="4"></rect> })}
             <text class="start" class:c=row.last x=WORDS.to_string() y=(row.y + 5.0).to_string()>{row.piece.clone()}</text>
             <rect class="bar" x=BARS y=row.y - 4.0 width=end - BARS height="8"></rect>
             <text class="s start" x=(end + 6.0).to_string() y=(row.y + 4.0).to_string()>
@@ -149,7 +142,8 @@ fn Arcs(layer: Memo<usize>) -> impl IntoView {
             let arcs = rows
                 .last()
                 .map(|last| rows.iter().filter(|row| !row.last).map(|row| arc(row, last)).collect_view());
-            let words = rows.iter().map(word).collect_view();
+            let largest = rows.iter().map(|row| row.weight).fold(f32::MIN_POSITIVE, f32::max);
+            let words = rows.iter().map(|row| word(row, largest)).collect_view();
             view! { {arcs} {words} }
         })
     };

@@ -33,8 +33,8 @@ pub(super) fn GenerateView() -> impl IntoView {
             <div class="wrap cols">
                 <notes::Notes/>
                 <div class="fig" id="figure" tabindex="-1">
-                    <transport::Transport/>
                     <text::Continued editable=true/>
+                    <transport::Transport/>
                     <ProblemNote problem=player.problem/>
                     <text::Remarks/>
                     <div hidden=move || !player.has_figure()>
@@ -49,7 +49,7 @@ pub(super) fn GenerateView() -> impl IntoView {
                         </div>
                         <cache::Cache/>
                     </div>
-                    <FoldedNotes summary=t("generate-more")><notes::Text/></FoldedNotes>
+                    <FoldedNotes><notes::Text/></FoldedNotes>
                 </div>
             </div>
         </section>

@@ -2,46 +2,31 @@
 
 use leptos::prelude::*;
 
-use crate::ui::words::t;
+use crate::ui::components::keycaps::Cap::{Named, Sign};
+use crate::ui::components::keycaps::Key;
+use crate::ui::components::notes::LessonNotes;
+use crate::ui::components::prose::Prose;
 
-/// Title, text, what to notice, and the most useful keys.
+const KEYS: &[Key] = &[
+    (&[Sign("→")], "generate-key-next"),
+    (&[Sign("←")], "generate-key-rewind"),
+    (&[Named("keys-key-space")], "keys-generate-play"),
+    (&[Sign("↑"), Sign("↓")], "generate-key-candidate"),
+    (&[Named("keys-key-enter")], "generate-key-enter"),
+    (&[Sign("?")], "notes-keys"),
+];
+
+/// The notes.
 #[component]
 pub(super) fn Notes() -> impl IntoView {
-    view! {
-        <aside class="notes">
-            <h1 id="generate-title">{t("generate-title")}</h1>
-            <Text/>
-            <div class="notice">
-                <h2>{t("generate-notice-title")}</h2>
-                <p>{t("generate-notice")}</p>
-            </div>
-            <div class="keys">
-                <kbd>"→"</kbd>
-                <span>{t("generate-key-next")}</span>
-                <kbd>"←"</kbd>
-                <span>{t("generate-key-rewind")}</span>
-                <kbd>{t("generate-key-space-name")}</kbd>
-                <span>{t("generate-key-space")}</span>
-                <span>
-                    <kbd>"↑"</kbd>
-                    " "
-                    <kbd>"↓"</kbd>
-                </span>
-                <span>{t("generate-key-candidate")}</span>
-                <kbd>{t("generate-key-enter-name")}</kbd>
-                <span>{t("generate-key-enter")}</span>
-                <kbd>"?"</kbd>
-                <span>{t("generate-key-all")}</span>
-            </div>
-        </aside>
-    }
+    view! { <LessonNotes title="generate-title" notice="generate-notice" keys=KEYS><Text/></LessonNotes> }
 }
 
 /// What the lesson is about.
 #[component]
 pub(super) fn Text() -> impl IntoView {
     view! {
-        <p>{t("generate-text-1")}</p>
-        <p>{t("generate-text-2")}</p>
+        <Prose key="generate-text-1"/>
+        <Prose key="generate-text-2"/>
     }
 }

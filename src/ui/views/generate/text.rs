@@ -2,13 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::player::{Player, Stop};
+use super::player::{EXAMPLES, Player, Stop};
+use crate::ui::components::examples::Empty;
 use crate::ui::components::sentence::Sentence;
 use crate::ui::figure;
 use crate::ui::words::{t, tr};
-
-/// The prepared prompts.
-const EXAMPLES: [&str; 3] = ["generate-example-1", "generate-example-2", "generate-example-3"];
 
 /// The prompt, which can be edited, with its continuation.
 #[component]
@@ -24,9 +22,7 @@ pub(super) fn Continued(
         }
         .into_any();
     }
-    let change = Callback::new(move |text: String| {
-        player.change(|state| state.set_text(&text));
-    });
+    let change = Callback::new(move |text: String| player.set_text(&text));
     view! {
         <Sentence text=prompt on_change=change label=Signal::derive(|| t("generate-prompt"))>
             <Continuation/>
@@ -70,17 +66,6 @@ fn Continuation() -> impl IntoView {
 #[component]
 pub(super) fn Remarks() -> impl IntoView {
     let player = expect_context::<Player>();
-    let blank = Memo::new(move |_| player.read(|state| state.text().trim().is_empty()));
-    let example = move |key: &'static str| {
-        let take = move |_| {
-            player.change(|state| state.set_text(&t(key)));
-        };
-        view! {
-            <li>
-                <button type="button" class="link q" on:click=take>{t(key)}</button>
-            </li>
-        }
-    };
     let unread = Memo::new(move |_| {
         let here = player.shown.get()?;
         let (run, text) = (&here.run, player.read(|state| state.text().to_owned()));
@@ -93,12 +78,8 @@ pub(super) fn Remarks() -> impl IntoView {
         Stop::Full(positions) => Some(tr("generate-full", &[("max", positions.into())])),
     };
     view! {
-        <Show when=move || blank.get()>
-            <div class="note">
-                <p class="note-title">{t("generate-empty-title")}</p>
-                <p class="small muted">{t("generate-empty-line")}</p>
-                <ul>{EXAMPLES.map(example).collect_view()}</ul>
-            </div>
+        <Show when=move || player.blank.get()>
+            <Empty examples=&EXAMPLES on_choose=Callback::new(move |text: String| player.set_text(&text))/>
         </Show>
         <div role="status">
             {move || unread.get().map(|(tokens, positions, rest)| view! {

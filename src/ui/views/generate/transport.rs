@@ -1,8 +1,9 @@
-//! The buttons that go on and back, the step, and the seed.
+//! The line under the text: prepared prompts, the buttons that go on and back, the step, and the seed.
 
 use leptos::prelude::*;
 
-use super::player::Player;
+use super::player::{EXAMPLES, Player};
+use crate::ui::components::examples::Examples;
 use crate::ui::words::{t, tr};
 
 /// The shapes of the buttons, in a square of 14.
@@ -12,7 +13,7 @@ const PLAY: &str = "M4 2v10l8-5z";
 const PAUSE: &str = "M3 2h3v10H3zM8 2h3v10H8z";
 const FORWARD: &str = "M3 2v10l6-5zM10 2h2v10h-2z";
 
-/// Back to the prompt, one back, play or pause, one on; step and seed.
+/// Prepared prompts; back to the prompt, one back, play or pause, one on; step and seed.
 #[component]
 pub(super) fn Transport() -> impl IntoView {
     let player = expect_context::<Player>();
@@ -36,6 +37,7 @@ pub(super) fn Transport() -> impl IntoView {
     };
     view! {
         <div class="head gen-head">
+            <Examples examples=&EXAMPLES on_choose=Callback::new(move |text: String| player.set_text(&text))/>
             <span class="trans" role="group" aria-label=t("generate-transport")>
                 <Act name="to-prompt" shape=Signal::from(TO_PROMPT) off=Signal::derive(at_prompt) act=move || player.back_to_prompt()/>
                 <Act name="rewind" shape=Signal::from(BACK) off=Signal::derive(at_prompt) act=move || player.rewind()/>

@@ -1,8 +1,9 @@
 //! The sentence, and the prepared ones.
 
-use leptos::{html, prelude::*};
+use leptos::prelude::*;
 
 use super::lesson::{EXAMPLES, Lesson};
+use crate::ui::components::examples::Examples;
 use crate::ui::components::sentence::Sentence;
 use crate::ui::words::t;
 
@@ -25,40 +26,7 @@ pub(super) fn Editor() -> impl IntoView {
                 })
                 on_caret=Callback::new(move |place| lesson.select_at(place))
             />
-            <Examples/>
+            <Examples examples=&EXAMPLES on_choose=Callback::new(move |text: String| lesson.show_text(&text))/>
         </div>
-    }
-}
-
-/// The menu of prepared sentences.
-#[component]
-fn Examples() -> impl IntoView {
-    let lesson = expect_context::<Lesson>();
-    let menu = NodeRef::<html::Details>::new();
-    let close = move || {
-        if let Some(menu) = menu.get_untracked() {
-            menu.set_open(false);
-        }
-    };
-    let example = move |key: &'static str| {
-        let choose = move |_| {
-            lesson.show_text(&t(key));
-            close();
-        };
-        view! { <li><button type="button" data-example=key on:click=choose>{t(key)}</button></li> }
-    };
-    view! {
-        <details
-            class="menu"
-            node_ref=menu
-            on:keydown=move |event| {
-                if event.key() == "Escape" {
-                    close();
-                }
-            }
-        >
-            <summary class="link small">{t("mask-examples")}</summary>
-            <ul>{EXAMPLES.into_iter().map(example).collect_view()}</ul>
-        </details>
     }
 }

@@ -7,6 +7,8 @@ use super::figure::TokenFigure;
 use super::lesson::{EXAMPLES, Lesson};
 use crate::ui::app::App;
 use crate::ui::components::bars::Bars;
+use crate::ui::components::keycaps::Cap::{Named, Sign};
+use crate::ui::components::keycaps::group;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::components::sentence::{Sentence, SentenceText};
 use crate::ui::components::strip::Chips;
@@ -122,11 +124,9 @@ pub(in crate::ui) fn MaskEmbed() -> impl IntoView {
             <Show when=move || lesson.run.with(Option::is_some)>{panel}</Show>
             <Show when=move || keys.get()>
                 <p class="keyline">
-                    {(!shown_at_first()).then(|| {
-                        view! { <kbd>{t("mask-embed-space")}</kbd>" "{t("mask-embed-reveal")} }
-                    })}
-                    <kbd>"←"</kbd>" "<kbd>"→"</kbd>" "{examples}
-                    <kbd>"C"</kbd>" "{t("mask-embed-cover")}
+                    {(!shown_at_first()).then(|| group(&[Named("keys-key-space")], t("mask-embed-reveal")))}
+                    {group(&[Sign("←"), Sign("→")], examples)}
+                    {group(&[Sign("C")], t("mask-embed-cover"))}
                 </p>
             </Show>
         </div>

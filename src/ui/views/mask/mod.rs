@@ -19,10 +19,12 @@ use leptos::prelude::*;
 pub(super) use self::embed::MaskEmbed;
 
 use self::actions::MaskAction;
-use self::lesson::Lesson;
+use self::lesson::{EXAMPLES, Lesson};
 use crate::ui::app::App;
+use crate::ui::components::examples::Empty;
 use crate::ui::components::notes::FoldedNotes;
 use crate::ui::components::problem::ProblemNote;
+use crate::ui::components::table_switch::TableSwitch;
 use crate::ui::words::{t, tr};
 
 /// The lesson.
@@ -41,7 +43,7 @@ pub(super) fn MaskView() -> impl IntoView {
                     <ProblemNote problem=lesson.problem/>
                     <Content/>
                 </div>
-                <FoldedNotes summary=t("mask-more")><notes::Text/></FoldedNotes>
+                <FoldedNotes><notes::Text/></FoldedNotes>
             </div>
         </section>
     }
@@ -60,7 +62,7 @@ fn Content() -> impl IntoView {
         waits.then(|| view! { <p class="small muted waiting">{t("mask-waiting")}</p> })
     };
     view! {
-        <Show when=move || has_text.get() fallback=|| view! { <note::Empty/> }>
+        <Show when=move || has_text.get() fallback=move || view! { <Empty examples=&EXAMPLES on_choose=Callback::new(move |text: String| lesson.show_text(&text))/> }>
             <Show when=move || has_run.get() fallback=move || waiting>
                 <div class="tokens" data-panel="tokens">
                     <Tokens/>
@@ -132,15 +134,7 @@ fn Tokens() -> impl IntoView {
             {counter}
             {take_out}
             {mask}
-            <button
-                type="button"
-                class="act"
-                data-action="table"
-                on:click=move |_| lesson.as_table.update(|table| *table = !*table)
-            >
-                {move || if lesson.as_table.get() { t("mask-as-figure") } else { t("mask-as-table") }}
-                <kbd aria-hidden="true">"T"</kbd>
-            </button>
+            <TableSwitch as_table=lesson.as_table/>
         </div>
         <Show
             when=move || lesson.as_table.get()

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::lesson::{EXAMPLES, Lesson};
+use super::lesson::Lesson;
 use crate::ui::words::{t, tr};
 
 /// A sentence with a line under it.
@@ -23,24 +23,6 @@ fn Note(
             <p class="small muted">{move || line.get()}</p>
             {children()}
         </div>
-    }
-}
-
-/// There is no text.
-#[component]
-pub(super) fn Empty() -> impl IntoView {
-    let lesson = expect_context::<Lesson>();
-    let example = move |key: &'static str| {
-        view! {
-            <li>
-                <button type="button" class="link q" on:click=move |_| lesson.show_text(&t(key))>{t(key)}</button>
-            </li>
-        }
-    };
-    view! {
-        <Note title=Signal::derive(|| t("mask-empty-title")) line=Signal::derive(|| t("mask-empty-line"))>
-            <ul>{EXAMPLES.into_iter().take(3).map(example).collect_view()}</ul>
-        </Note>
     }
 }
 

@@ -4,28 +4,23 @@ use leptos::prelude::*;
 
 use super::lesson::Lesson;
 use crate::trace::Family;
+use crate::ui::components::keycaps::Cap::Sign;
+use crate::ui::components::keycaps::Key;
+use crate::ui::components::notes::LessonNotes;
 use crate::ui::components::prose::Prose;
-use crate::ui::words::{t, tr};
+use crate::ui::words::tr;
 
-/// Title, text, what to notice, and the most useful keys.
+const KEYS: &[Key] = &[
+    (&[Sign("M")], "keys-mask-mask"),
+    (&[Sign("G")], "keys-mask-guess"),
+    (&[Sign("←"), Sign("→")], "mask-key-move"),
+    (&[Sign("?")], "notes-keys"),
+];
+
+/// The notes.
 #[component]
 pub(super) fn Notes() -> impl IntoView {
-    view! {
-        <aside class="notes">
-            <h1 id="mask-title">{t("mask-title")}</h1>
-            <Text/>
-            <div class="notice">
-                <h2>{t("mask-notice-title")}</h2>
-                <p>{t("mask-notice")}</p>
-            </div>
-            <div class="keys">
-                <kbd>"M"</kbd><span>{t("mask-key-mask")}</span>
-                <kbd>"G"</kbd><span>{t("mask-key-guess")}</span>
-                <kbd>"←"</kbd><span>{t("mask-key-and")}" "<kbd>"→"</kbd>" "{t("mask-key-move")}</span>
-                <kbd>"?"</kbd><span>{t("mask-key-all")}</span>
-            </div>
-        </aside>
-    }
+    view! { <LessonNotes title="mask-title" notice="mask-notice" keys=KEYS><Text/></LessonNotes> }
 }
 
 /// What the lesson is about.
