@@ -372,6 +372,46 @@ fn interventions_change_the_same_on_both_engines() {
 }
 
 #[test]
+fn the_gpu_tells_what_it_did() {
+    let [cpu, gpu] = Engine::both();
+    let model = |engine: &Engine, name: &str| {
+        let golden = root().join("tests/golden/embedded").join(name);
+        reviewed_on(engine, name, &root().join("assets/models").join(name), &golden).session
+    };
+    let refused = pollster::block_on(model(&cpu, "gpt").kernels()).expect_err("the CPU has no kernels");
+    assert_eq!(refused.code, "no-kernels");
+    for name in ["bert", "gpt"] {
+        let session = model(&gpu, name);
+        let card = session.card();
+        run(&session, &RunRequest { text: "The cat sat on the mat".into(), ..RunRequest::default() });
+        let next =
+            RunRequest { text: "The cat sat on the mat and".into(), cached: true, ..RunRequest::default() };
+        run(&session, &next);
+        let done = pollster::block_on(session.kernels()).expect("it ran");
+        assert!(done.dispatches.len() <= 6 * card.layers + 5, "{name}: {} dispatches", done.dispatches.len());
+        assert!(done.dispatches.len() > 5 * card.layers);
+        for dispatch in &done.dispatches {
+            let source = &done.sources[&dispatch.kernel];
+            assert!(source.contains("@compute") && source.contains("// "), "{source}");
+            assert!(
+                dispatch.reads > 0 && dispatch.writes > 0 && !dispatch.computes.is_empty(),
+                "{dispatch:?}"
+            );
+            assert!(dispatch.ms.is_none_or(|ms| (0.0..10_000.0).contains(&ms)), "{dispatch:?}");
+        }
+        // A token reads every weight of GPT once, in half precision, but only its own row of the position table.
+        let reads: u64 = done.dispatches.iter().map(|dispatch| dispatch.reads).sum();
+        let weights = (card.parameters - card.positions * card.hidden) as u64;
+        if name == "gpt" {
+            assert!((2 * weights..3 * weights).contains(&reads), "{reads} bytes for {weights} weights");
+        }
+        // And what is computed afterwards is as if nothing had been asked.
+        let [before, after] = [(); 2].map(|()| run(&session, &next).predictions);
+        assert_eq!(before, after);
+    }
+}
+
+#[test]
 fn a_run_makes_nothing_on_the_gpu() {
     let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
     let engine = Engine::Gpu(Rc::clone(&gpu));

@@ -38,6 +38,12 @@ export interface Cloze {
   /** Continues a text with GPT, one step a token. Ends sooner at the end-of-text token or when the model is full. */
   generate(request: GenerateRequest): Promise<Step[]>;
 
+  /**
+   * What the GPU did for the last run of the model that was loaded last. The run is done once more for that, and timed.
+   * Refused with `"no-kernels"` where the CPU computes, and before the first run.
+   */
+  kernels(): Promise<Kernels>;
+
   /** Everything on the screen: the pairs of the address's fragment. */
   state(): Record<string, string>;
 
@@ -105,6 +111,30 @@ export interface RunRequest {
   topK?: number;
   /** What to leave out or change in this run, to see what it was good for. */
   ablate?: Ablation;
+}
+
+/** What the GPU did for a run. */
+export interface Kernels {
+  /** Its dispatches, in their order. */
+  dispatches: Dispatch[];
+  /** The WGSL of each kernel, by its name. */
+  sources: Record<string, string>;
+}
+
+/** One start of a kernel. */
+export interface Dispatch {
+  /** The kernel's name. */
+  kernel: string;
+  /** What it computes: `"blocks.0.attn.qkv"`. */
+  computes: string;
+  /** Workgroups along each axis. */
+  grid: [number, number];
+  /** Bytes of weights and activations that the operation reads, each counted once. */
+  reads: number;
+  /** Bytes that it writes. */
+  writes: number;
+  /** Its time on the GPU in ms, where the GPU can be asked for it; browsers round it. */
+  ms: number | null;
 }
 
 /** Changes to the computation of one run. */

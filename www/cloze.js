@@ -174,6 +174,12 @@
       return request({ generate: { generate: { text, maxNewTokens, want, sampling } } }, generated);
     },
 
+    async kernels() {
+      await bridge.catch(() => {}); // `request` tells what is wrong.
+      const ask = { kernels: { family: status().model?.family ?? "bert" } };
+      return request(ask, ({ kernels: { kernels } }) => kernels);
+    },
+
     state() {
       return Object.fromEntries(new URLSearchParams(connected ? connected.state() : location.hash.slice(1)));
     },

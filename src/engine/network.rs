@@ -9,7 +9,7 @@ use super::protocol::Problem;
 use crate::checkpoint::{self, Checkpoint};
 use crate::gpu::{self, Gpu, GpuError, GpuModel, WeightType};
 use crate::models::{Bert, Gpt2, KvCache, Recorder};
-use crate::trace::{Ablation, Activation, Hook, Token};
+use crate::trace::{Ablation, Activation, Dispatches, Hook, Token};
 
 /// The network of a checkpoint.
 pub(super) enum Network {
@@ -93,6 +93,22 @@ impl Network {
                 let input = gpu::Input { ids: &ids, segments: &segments, predict, want, cached, ablate };
                 let gpu::Output { logits, next_sentence, activations, computed } = model.run(&input).await?;
                 Ok(Outcome { logits, next_sentence, activations, computed })
+            }
+        }
+    }
+}
+
+impl Network {
+    /// The dispatches of the last pass.
+    ///
+    /// # Errors
+    /// `no-kernels` on the CPU and before the first pass; `gpu-failed`, `gpu-lost`.
+    pub(super) async fn kernels(&self) -> Result<Dispatches, Problem> {
+        let none = |detail: &str| Problem::new("no-kernels", detail);
+        match self {
+            Network::Cpu(_) => Err(none("the processor computes this model; kernels are what a GPU runs")),
+            Network::Gpu(model) => {
+                model.dispatches().await?.ok_or_else(|| none("nothing was computed yet; run the model first"))
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::{Ablation, Activation, Candidate, Family, Hook, ModelCard, Run, Token};
+use crate::trace::{Ablation, Activation, Candidate, Dispatches, Family, Hook, ModelCard, Run, Token};
 
 /// A numbered question of the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,11 @@ pub enum Ask {
         family: Family,
         /// On what, and what to record.
         run: RunRequest,
+    },
+    /// What the GPU did for the last run of a family's model. It is done once more for that, and timed.
+    Kernels {
+        /// Which of the loaded models.
+        family: Family,
     },
     /// Continue a text with the loaded GPT.
     Generate {
@@ -123,6 +128,11 @@ pub enum Answer {
     Ran {
         /// What it produced.
         run: Box<Run>,
+    },
+    /// What the GPU did.
+    Kernels {
+        /// Its dispatches.
+        kernels: Dispatches,
     },
     /// The text was continued.
     Generated {

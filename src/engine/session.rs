@@ -14,7 +14,7 @@ use crate::hub::Files;
 use crate::lesson::sampling::softmax;
 use crate::tokenization::Tokenizer;
 use crate::trace::{
-    Ablation, Candidate, Embedding, Family, Hook, ModelCard, NextSentence, Prediction, Run, Token,
+    Ablation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Prediction, Run, Token,
 };
 
 /// Candidates listed for a prediction when the request names no number.
@@ -145,6 +145,14 @@ impl Session {
             }
             outcome => outcome,
         }
+    }
+
+    /// What the GPU did for the last run: its dispatches, timed where it can be asked for the time.
+    ///
+    /// # Errors
+    /// `no-kernels` if the model computes on the CPU or has not run yet; `gpu-failed`, `gpu-lost`.
+    pub async fn kernels(&self) -> Result<Dispatches, Problem> {
+        self.network().kernels().await
     }
 
     fn network(&self) -> Rc<Network> {

@@ -22,7 +22,8 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
         let mid = plan.normed(sum, &layer.attn_norm, epsilon);
         plan.hook(Hook::ResidMid(l), mid);
 
-        let and = And { activation: Some(config.hidden_act), ..And::default() };
+        let called = format!("blocks.{l}.mlp.hook_post");
+        let and = And { activation: Some(config.hidden_act), called, ..And::default() };
         let inner = plan.linear(mid, &layer.intermediate, Rows::New, and);
         let and = And { residual: Some(mid), hook: Some(Hook::MlpOut(l)), ..And::default() };
         let sum = plan.linear(inner, &layer.output, Rows::New, and);
@@ -33,7 +34,8 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
 
     if let Some(head) = &weights.mlm {
         plan.predictions(config.vocab_size);
-        let and = And { activation: Some(config.hidden_act), ..And::default() };
+        let called = "mlm_head.transform".to_owned();
+        let and = And { activation: Some(config.hidden_act), called, ..And::default() };
         let transformed = plan.linear(x, &head.transform, Rows::Predicted, and);
         let transformed = plan.normed(transformed, &head.norm, epsilon);
         let decoder = head.decoder.as_ref().map_or(words, |table| plan.words(table));

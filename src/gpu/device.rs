@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 
+use bytemuck::{AnyBitPattern, NoUninit};
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroup, BindGroupEntry, BindGroupLayout, Buffer, BufferUsages, CommandEncoder, ComputePipeline,
@@ -81,8 +82,11 @@ impl Gpu {
         let adapter = instance.request_adapter(&options).await.map_err(|_| GpuError::NoAdapter)?;
         let info = adapter.get_info();
         let limits = adapter.limits();
+        // Where the GPU can be asked for the time, a reader can see what each kernel takes.
+        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cloze"),
+            required_features: features,
             required_limits: limits.clone(),
             ..wgpu::DeviceDescriptor::default()
         };
@@ -229,6 +233,23 @@ impl Gpu {
         }
     }
 
+    /// Room for `count` times, where the GPU can be asked for the time.
+    pub(super) fn clock(&self, count: u32) -> Result<Option<Clock>, GpuError> {
+        if !self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return Ok(None);
+        }
+        let times = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("times"),
+            ty: wgpu::QueryType::Timestamp,
+            count,
+        });
+        let bytes = u64::from(count) * 8;
+        let resolved = self.buffer("times", bytes, BufferUsages::QUERY_RESOLVE | BufferUsages::COPY_SRC)?;
+        let read = self.buffer("read times", bytes, BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
+        let ms = f64::from(self.queue.get_timestamp_period()) / 1e6;
+        Ok(Some(Clock { times, resolved, read, ms }))
+    }
+
     /// Begins a list of commands.
     pub(super) fn encoder(&self) -> CommandEncoder {
         self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
@@ -244,10 +265,14 @@ impl Gpu {
         self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(words));
     }
 
-    /// Reads the first `count` numbers of a buffer that can be mapped, once the GPU is done with it.
-    pub(super) async fn read(&self, buffer: &Buffer, count: usize) -> Result<Vec<f32>, GpuError> {
+    /// Reads the first `count` values of a buffer that can be mapped, once the GPU is done with it.
+    pub(super) async fn read<T: AnyBitPattern + NoUninit>(
+        &self,
+        buffer: &Buffer,
+        count: usize,
+    ) -> Result<Vec<T>, GpuError> {
         let (sender, receiver) = futures_channel::oneshot::channel();
-        let bytes = (count * size_of::<f32>()) as u64;
+        let bytes = (count * size_of::<T>()) as u64;
         buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
             // Nobody waits any more when the run was given up.
             let _ = sender.send(outcome);
@@ -268,6 +293,39 @@ impl Gpu {
             Some(fault) => Err(fault),
             None => Ok(values),
         }
+    }
+}
+
+/// Times of the GPU, and the buffers on their way to us.
+pub(super) struct Clock {
+    times: wgpu::QuerySet,
+    resolved: Buffer,
+    read: Buffer,
+    /// Length of the GPU's unit of time, in ms.
+    ms: f64,
+}
+
+impl Clock {
+    /// Notes when a pass begins and ends, as the pair numbered `index`.
+    pub(super) fn around(&self, index: u32) -> wgpu::ComputePassTimestampWrites<'_> {
+        wgpu::ComputePassTimestampWrites {
+            query_set: &self.times,
+            beginning_of_pass_write_index: Some(index * 2),
+            end_of_pass_write_index: Some(index * 2 + 1),
+        }
+    }
+
+    /// After the last pass: makes `count` pairs readable.
+    pub(super) fn resolve(&self, encoder: &mut CommandEncoder, count: u32) {
+        encoder.resolve_query_set(&self.times, 0..count * 2, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.read, 0, u64::from(count) * 16);
+    }
+
+    /// How long each of `count` passes took, in ms.
+    pub(super) async fn read(&self, gpu: &Gpu, count: u32) -> Result<Vec<f64>, GpuError> {
+        let times: Vec<u64> = gpu.read(&self.read, count as usize * 2).await?;
+        let pairs = times.as_chunks::<2>().0;
+        Ok(pairs.iter().map(|[begin, end]| end.saturating_sub(*begin) as f64 * self.ms).collect())
     }
 }
 

@@ -13,7 +13,7 @@ use super::kernels::{Op, RunWords, Widths, source};
 use super::plan::{Place, Plan, Step};
 use super::weights::WeightType;
 use crate::checkpoint::Checkpoint;
-use crate::trace::{Ablation, Activation, Hook};
+use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
 
 /// What a run computes.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +66,8 @@ struct Turn {
     room: Room,
     /// The tokens whose keys and values lie in the arena.
     known: Vec<u32>,
+    /// What the last run was.
+    last: Option<RunWords>,
 }
 
 /// The buffers whose size depends on what is asked for. They only grow.
@@ -162,7 +164,7 @@ impl GpuModel {
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
         let room = Room { trace: trace.clone(), read, bindings: Vec::new() };
-        let turn = Mutex::new(Turn { room, known: Vec::new() });
+        let turn = Mutex::new(Turn { room, known: Vec::new(), last: None });
         let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
@@ -200,7 +202,7 @@ impl GpuModel {
     /// [`GpuError::Failed`] if it fails.
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
-        let Turn { room, known } = &mut *turn;
+        let Turn { room, known, last } = &mut *turn;
         let plain = input.ablate.is_empty();
         let past = if input.cached && plain { shared(known, input.ids) } else { 0 };
         let ids = &input.ids[past..];
@@ -239,6 +241,7 @@ impl GpuModel {
         if plain {
             known.extend_from_slice(input.ids);
         }
+        *last = Some(words);
 
         let activations = pieces.into_iter().map(|(hook, shape, source)| {
             let data = match source {
@@ -302,6 +305,61 @@ impl GpuModel {
         })
     }
 
+    /// The dispatches of a run.
+    fn launches<'a>(&'a self, room: &'a Room, words: &'a RunWords) -> impl Iterator<Item = Launch<'a>> {
+        self.plan.steps.iter().zip(&room.bindings).filter_map(|(step, bindings)| {
+            let wanted = step.only_if.is_none_or(|slot| words.wants(slot));
+            let (op, grid) = step.launch(words, &self.plan.widths);
+            let something = wanted && grid.iter().all(|count| *count > 0);
+            let pipeline = self.pipelines.get(&op)?;
+            something.then_some(Launch { step, op, grid, pipeline, bindings })
+        })
+    }
+
+    /// What the GPU does for the last run: it is done once more, a pass for each dispatch, and timed where the GPU can be
+    /// asked for the time. None before the first run.
+    ///
+    /// # Errors
+    /// As [`GpuModel::run`].
+    pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
+        let turn = self.turn.lock().await;
+        let Some(words) = &turn.last else { return Ok(None) };
+        let launches: Vec<Launch<'_>> = self.launches(&turn.room, words).collect();
+        let count = launches.len() as u32;
+        let clock = self.gpu.clock(count * 2)?;
+        self.gpu.write(&self.run, words.words());
+        let mut encoder = self.gpu.encoder();
+        for (index, launch) in (0..).zip(&launches) {
+            let timestamp_writes = clock.as_ref().map(|clock| clock.around(index));
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+            launch.encode(&mut encoder.begin_compute_pass(&descriptor));
+        }
+        if let Some(clock) = &clock {
+            clock.resolve(&mut encoder, count);
+        }
+        self.gpu.submit(encoder);
+        let times = match &clock {
+            Some(clock) => clock.read(&self.gpu, count).await?,
+            None => Vec::new(),
+        };
+        let dispatch = |(index, launch): (usize, &Launch<'_>)| {
+            let [reads, writes] = launch.step.traffic(words, &self.plan.matrices);
+            Dispatch {
+                kernel: launch.op.name().to_owned(),
+                computes: launch.step.computes.clone(),
+                grid: launch.grid,
+                reads,
+                writes,
+                ms: times.get(index).copied(),
+            }
+        };
+        let source = |op: Op| source(op, self.plan.weight_type, &self.plan.widths, &self.plan.layout);
+        Ok(Some(Dispatches {
+            dispatches: launches.iter().enumerate().map(dispatch).collect(),
+            sources: launches.iter().map(|launch| (launch.op.name().to_owned(), source(launch.op))).collect(),
+        }))
+    }
+
     /// Computes one turn, of the heads alone if `heads_only`, and reads what is to be read of it.
     async fn submit(
         &self,
@@ -314,17 +372,8 @@ impl GpuModel {
         self.gpu.write(&self.run, words.words());
         let mut encoder = self.gpu.encoder();
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for (step, bindings) in self.plan.steps.iter().zip(&room.bindings) {
-            let wanted = step.only_if.is_none_or(|slot| words.wants(slot));
-            let (op, [x, y]) = step.launch(words, &self.plan.widths);
-            if !wanted || heads_only && !step.head || x * y == 0 {
-                continue;
-            }
-            if let Some(pipeline) = self.pipelines.get(&op) {
-                pass.set_pipeline(pipeline);
-                pass.set_bind_group(0, bindings, &[]);
-                pass.dispatch_workgroups(x, y, 1);
-            }
+        for launch in self.launches(room, words).filter(|launch| launch.step.head || !heads_only) {
+            launch.encode(&mut pass);
         }
         drop(pass);
 
@@ -341,6 +390,24 @@ impl GpuModel {
         copy(&room.trace, 0..reading.from_trace);
         self.gpu.submit(encoder);
         self.gpu.read(&room.read, reading.len()).await
+    }
+}
+
+/// One dispatch of a run.
+struct Launch<'a> {
+    step: &'a Step,
+    op: Op,
+    grid: [u32; 2],
+    pipeline: &'a ComputePipeline,
+    bindings: &'a BindGroup,
+}
+
+impl Launch<'_> {
+    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y] = self.grid;
+        pass.set_pipeline(self.pipeline);
+        pass.set_bind_group(0, self.bindings, &[]);
+        pass.dispatch_workgroups(x, y, 1);
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) fn forward(plan: &mut Builder, config: &Gpt2Config, weights: &Gpt2Wei
         plan.hook(Hook::ResidMid(l), mid);
 
         let normed = plan.normed(mid, &layer.ln_2, epsilon);
-        let and = And { activation: Some(config.activation_function), ..And::default() };
+        let called = format!("blocks.{l}.mlp.hook_post");
+        let and = And { activation: Some(config.activation_function), called, ..And::default() };
         let inner = plan.linear(normed, &layer.c_fc, Rows::New, and);
         let and = And { residual: Some(mid), hook: Some(Hook::MlpOut(l)), ..And::default() };
         x = plan.linear(inner, &layer.mlp_proj, Rows::New, and);

@@ -67,8 +67,10 @@ pub(super) enum Kernel {
 }
 
 /// One dispatch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Step {
+    /// What it computes, by the name of an activation where there is one.
+    pub computes: String,
     pub kernel: Kernel,
     /// Which of the plan's matrices it reads.
     pub matrix: Option<usize>,
@@ -103,6 +105,35 @@ impl Step {
             }
             Kernel::Attention(_) => vec![Op::Attention],
             Kernel::Norm(_) => vec![Op::Norm],
+        }
+    }
+
+    /// The bytes of weights and activations that it reads, each counted once, and those that it writes, but for what goes
+    /// to the trace.
+    pub(super) fn traffic(&self, run: &RunWords, matrices: &[Stored]) -> [u64; 2] {
+        let bytes = |numbers: usize| (numbers * size_of::<f32>()) as u64;
+        let rows = run.rows();
+        let keys = run.past() + rows;
+        match self.kernel {
+            Kernel::Embed(shape) => {
+                let tables = if shape.segment_table == NONE { 2 } else { 3 };
+                let sum = rows * shape.hidden as usize;
+                [bytes(tables * sum), bytes(sum)]
+            }
+            Kernel::Linear(shape, which) => {
+                let rows = which.count(run);
+                let stored = self.matrix.and_then(|index| matrices.get(index));
+                let weights = stored
+                    .map_or(0, |stored| stored.inputs * stored.outputs * 4 / stored.weight_type.per_word());
+                let added = if shape.residual == NONE { 0 } else { rows * shape.outputs as usize };
+                let x = rows * shape.inputs as usize;
+                [weights as u64 + bytes(x + added), bytes(rows * shape.outputs as usize)]
+            }
+            Kernel::Attention(shape) => {
+                let hidden = (shape.heads * shape.head_size) as usize;
+                [bytes((rows + 2 * keys) * hidden), bytes(rows * hidden)]
+            }
+            Kernel::Norm(shape) => [bytes(rows * shape.hidden as usize); 2],
         }
     }
 
@@ -185,7 +216,7 @@ pub(super) struct Builder {
 }
 
 /// What a map does beside multiplying.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct And {
     /// Applied to the result.
     pub activation: Option<Activation>,
@@ -193,6 +224,8 @@ pub(super) struct And {
     pub residual: Option<Stream>,
     /// What the result is called before the residual is added.
     pub hook: Option<Hook>,
+    /// What it is called where no activation has its name.
+    pub called: String,
 }
 
 impl Builder {
@@ -249,9 +282,9 @@ impl Builder {
         self.plan.places.push((hook, place));
     }
 
-    fn step(&mut self, kernel: Kernel, matrix: Option<usize>) {
+    fn step(&mut self, computes: String, kernel: Kernel, matrix: Option<usize>) {
         let head = matches!(kernel, Kernel::Linear(_, Rows::Predicted | Rows::Gathered));
-        self.plan.steps.push(Step { kernel, matrix, only_if: None, head });
+        self.plan.steps.push(Step { computes, kernel, matrix, only_if: None, head });
     }
 
     /// A table of words, `[vocabulary, hidden]`, kept as the head that is tied to it reads it.
@@ -287,7 +320,7 @@ impl Builder {
             want_position,
             want_segment,
         };
-        self.step(Kernel::Embed(shape), Some(words));
+        self.step(Hook::EmbedSum.to_string(), Kernel::Embed(shape), Some(words));
         Stream { region, norm: None }
     }
 
@@ -311,7 +344,8 @@ impl Builder {
         let (gamma, beta, epsilon) = (norm.gamma, norm.beta, norm.epsilon);
         let shape = norm::Shape { hidden: width, x: offset, gamma, beta, epsilon, want };
         let kernel = Kernel::Norm(shape);
-        self.plan.steps.push(Step { kernel, matrix: None, only_if: Some(want), head: false });
+        let computes = hook.to_string();
+        self.plan.steps.push(Step { computes, kernel, matrix: None, only_if: Some(want), head: false });
     }
 
     fn scale(&mut self, matrix: usize) -> u32 {
@@ -379,7 +413,11 @@ impl Builder {
                 self.place(hook, Place::Rows { region: y, rows, heads: 0 });
             }
         }
-        self.step(Kernel::Linear(shape, rows), Some(matrix));
+        self.step(
+            and.hook.map_or(and.called, |hook| hook.to_string()),
+            Kernel::Linear(shape, rows),
+            Some(matrix),
+        );
         Stream { region: y, norm: None }
     }
 
@@ -398,7 +436,7 @@ impl Builder {
         self.place(Hook::Q(layer), Place::Rows { region: q, rows, heads });
         self.place(Hook::K(layer), Place::Traced { slot: shape.want, width: q.width, heads });
         self.place(Hook::V(layer), Place::Rows { region: values, rows, heads });
-        self.step(Kernel::Linear(shape, rows), Some(matrix));
+        self.step(format!("blocks.{layer}.attn.qkv"), Kernel::Linear(shape, rows), Some(matrix));
         Qkv { q, keys, values }
     }
 
@@ -424,7 +462,7 @@ impl Builder {
         };
         self.plan.head_words = heads.div_ceil(32);
         self.plan.layout.heads += self.plan.head_words;
-        self.step(Kernel::Attention(shape), None);
+        self.step(Hook::Z(layer).to_string(), Kernel::Attention(shape), None);
         Stream { region: z, norm: None }
     }
 

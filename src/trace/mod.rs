@@ -4,9 +4,11 @@
 //! compared, and any can be drawn.
 
 mod ablation;
+mod dispatch;
 mod hook;
 mod run;
 
 pub use ablation::{Ablation, Embedding};
+pub use dispatch::{Dispatch, Dispatches};
 pub use hook::{Hook, UnknownHook};
 pub use run::{Activation, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};

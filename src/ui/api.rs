@@ -68,7 +68,7 @@ async fn answer(app: App, ask: Ask) -> Result<Parcel, Problem> {
             let model = app.load(source.clone(), *engine).await?;
             Ok(Parcel { answer: Answer::Loaded { model }, floats: js_sys::Float32Array::new_with_length(0) })
         }
-        Ask::Run { family, .. } => {
+        Ask::Run { family, .. } | Ask::Kernels { family } => {
             app.loaded(*family).await?;
             app.link().ask_parcel(ask).await
         }

@@ -67,7 +67,7 @@ impl Link {
         match &mut answer {
             Answer::Ran { run } => fill(&mut run.activations),
             Answer::Generated { steps } => steps.iter_mut().for_each(|step| fill(&mut step.activations)),
-            Answer::Loaded { .. } => {}
+            Answer::Loaded { .. } | Answer::Kernels { .. } => {}
         }
         Ok(answer)
     }

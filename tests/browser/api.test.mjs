@@ -150,6 +150,12 @@ describe("window.cloze", { timeout: 300_000 }, () => {
     }
   });
 
+  test("kernels tell what the GPU did, or that the CPU computes", async () => {
+    await ask(page, "load", "bert", { engine: "cpu" });
+    await ask(page, "run", { text: "The cat [MASK]." });
+    await refused(page, "no-kernels", "kernels");
+  });
+
   test("activations come by name, with their shapes; layers count from 0", async () => {
     for (const family of ["bert", "gpt"]) {
       const { layers, heads, hidden, vocabulary } = await ask(page, "load", family);

@@ -35,6 +35,19 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     noProblems(problems);
   });
 
+  test("the GPU tells what it did for a run", async () => {
+    const { model } = await ask(page, "status");
+    await ask(page, "run", { text: "The cat [MASK] on the mat." });
+    const { dispatches, sources } = await ask(page, "kernels");
+    assert.ok(dispatches.length > 5 * model.layers && dispatches.length <= 6 * model.layers + 5, `${dispatches.length} dispatches`);
+    for (const { kernel, computes, grid, reads, writes, ms } of dispatches) {
+      assert.match(sources[kernel], /@compute/);
+      assert.ok(computes.length > 0 && grid.length === 2 && reads > 0 && writes > 0);
+      assert.ok(ms === null || (ms >= 0 && ms < 60_000), `${kernel} took ${ms} ms`);
+    }
+    noProblems(problems);
+  });
+
   test("Mask predicts what is typed, and what the API says", async () => {
     await show(page, "mask");
     await typeSentence(page, "The cat [MASK] on the mat.");

@@ -24,6 +24,8 @@ problem-engine-stopped = The engine has stopped.
     .line = Your text is kept. If it stops again, the machine may be short of memory: close other pages. The engine says: { $detail }
 problem-no-model = No model is loaded yet.
     .line = Load one first.
+problem-no-kernels = There are no kernels to show.
+    .line = They are what a GPU runs: let the model run on one first.
 problem-internal = Something went wrong.
     .line = { $detail }
 

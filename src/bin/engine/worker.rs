@@ -90,6 +90,10 @@ impl Worker {
                 }
                 Err(problem) => Err(problem),
             },
+            Ask::Kernels { family } => match self.model(family) {
+                Ok(model) => model.session.kernels().await.map(|kernels| Answer::Kernels { kernels }),
+                Err(problem) => Err(problem),
+            },
             Ask::Generate { generate } => match self.model(Family::Gpt2) {
                 Ok(model) => {
                     let outcome = model.session.generate(&generate).await;

@@ -97,7 +97,8 @@ fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
         );
     }
     gpu.submit(encoder);
-    let theirs = pollster::block_on(gpu.read(&read, total)).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let theirs: Vec<f32> =
+        pollster::block_on(gpu.read(&read, total)).unwrap_or_else(|error| panic!("{what}: {error}"));
 
     let (mut arena, mut trace) = (case.arena.clone(), vec![0.0; case.trace]);
     twin(&mut Memory {
