@@ -42,7 +42,7 @@ impl Step {
             }
             Step::Native => ("Native tests", "8 minutes the first time, then 1 minute"),
             Step::Web => ("The page as `cargo xtask serve` serves it", "10 minutes the first time"),
-            Step::Browser => ("Tests in headless Chromium", "5 minutes"),
+            Step::Browser => ("Tests in headless Chromium", "9 minutes"),
         }
     }
 
