@@ -185,10 +185,12 @@ impl GpuModel {
     fn make_room(&self, room: &mut Room, trace: usize, read: usize) -> Result<(), GpuError> {
         if bytes(read) > room.read.size() {
             let size = bytes(read.next_power_of_two());
+            room.read.destroy();
             room.read = self.gpu.buffer("read", size, BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
         }
         if bytes(trace) > room.trace.size() {
             let size = bytes(trace.next_power_of_two());
+            room.trace.destroy();
             room.trace = self.gpu.buffer("trace", size, BufferUsages::STORAGE | BufferUsages::COPY_SRC)?;
             room.bindings = self.bindings(&room.trace);
         }
@@ -390,6 +392,15 @@ impl GpuModel {
         copy(&room.trace, 0..reading.from_trace);
         self.gpu.submit(encoder);
         self.gpu.read(&room.read, reading.len()).await
+    }
+}
+
+impl Drop for GpuModel {
+    /// Gives the memory back at once: a browser would wait for its garbage collector, which does not see how much it is.
+    fn drop(&mut self) {
+        let Room { trace, read, .. } = &self.turn.get_mut().room;
+        let own = [&self.arena, &self.run, &self.vectors, trace, read];
+        own.into_iter().chain(&self.matrices).chain(&self.shapes).for_each(Buffer::destroy);
     }
 }
 
