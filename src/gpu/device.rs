@@ -60,6 +60,7 @@ pub struct Gpu {
     bindings: BindGroupLayout,
     pipelines: PipelineLayout,
     limits: wgpu::Limits,
+    name: String,
     software: bool,
     made: Cell<Made>,
     /// Bytes of all buffers.
@@ -117,11 +118,17 @@ impl Gpu {
             bindings,
             pipelines,
             limits,
+            name: info.name,
             software,
             made: Cell::default(),
             bytes: Cell::default(),
             fault,
         })
+    }
+
+    /// The adapter's name; browsers give none.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether the adapter is software: few wide lanes that dislike to wait for each other.
