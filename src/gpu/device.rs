@@ -225,16 +225,18 @@ impl Gpu {
     /// Does `work`, and catches what the GPU refuses of it; `needed` are the bytes that it asks for.
     pub(super) async fn guarded<T>(
         &self,
-        needed: impl Fn() -> u64,
+        needed: impl FnOnce() -> u64,
         work: impl FnOnce() -> Result<T, GpuError>,
     ) -> Result<T, GpuError> {
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let outcome = work();
-        if memory.pop().await.is_some() {
+        // Both at once, before anything is awaited: another model may open scopes of its own meanwhile.
+        let (memory, validation) = (memory.pop(), validation.pop());
+        if memory.await.is_some() {
             return Err(GpuError::OutOfMemory { needed: needed() });
         }
-        match validation.pop().await {
+        match validation.await {
             Some(error) => Err(GpuError::Failed(error.to_string())),
             None => outcome,
         }
