@@ -26,8 +26,8 @@ export async function predictions(page) {
 }
 
 /**
- * Waits until nothing is computed: typing has rested (150 ms) and no part of the page is busy. The engine answers
- * one request after another, so an answer of the API means that it is through with what the page asked before.
+ * Waits until nothing is computed: typing has rested (150 ms), the engine has answered what was asked since, and no part
+ * of the page is busy.
  */
 export async function waitForRest(page) {
   await page.waitForTimeout(200);

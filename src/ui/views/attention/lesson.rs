@@ -27,6 +27,8 @@ pub(super) struct Model {
     pub family: Family,
     /// Its last good run on the sentence.
     pub run: ReadSignal<Option<Arc<Run>>>,
+    /// Whether a newer one is on its way.
+    pub busy: ReadSignal<bool>,
     /// What went wrong with the newest.
     pub problem: Signal<Option<Problem>>,
     /// The head that is looked at.
@@ -105,7 +107,7 @@ impl Lesson {
             })
         });
         let models = [Family::Bert, Family::Gpt2].map(|family| {
-            let (Following { run, .. }, problem) = runs[index(family)];
+            let (Following { run, busy, .. }, problem) = runs[index(family)];
             let (head, map) = maps[index(family)];
             // The same word in this model, if its tokens are shown.
             let own = move |of: Family, position: usize| {
@@ -124,7 +126,7 @@ impl Lesson {
                 let pinned = spot.get().and_then(|spot| own(spot.of, spot.key?));
                 pinned.or_else(|| map.with(|map| map.as_ref()?.strongest(query.get()?)))
             });
-            Model { family, run, problem, head, map, query, key }
+            Model { family, run, busy, problem, head, map, query, key }
         });
         let as_table = RwSignal::new(false);
         Lesson { app, text, show, special_hidden, as_table, models, pointed, active: RwSignal::new(None) }

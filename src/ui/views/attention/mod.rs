@@ -38,7 +38,12 @@ pub(super) fn AttentionView() -> impl IntoView {
     let alone = Memo::new(move |_| lesson.shown().count() == 1);
     let has_row = Memo::new(move |_| lesson.computed().is_some());
     view! {
-        <section class="view attention" data-view="attention" aria-labelledby="attention-title">
+        <section
+            class="view attention"
+            data-view="attention"
+            aria-labelledby="attention-title"
+            aria-busy=move || lesson.shown().any(|model| model.busy.get()).to_string()
+        >
             <div class="wrap cols">
                 <notes::Notes narrow/>
                 <div class="fig">

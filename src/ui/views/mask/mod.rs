@@ -35,7 +35,13 @@ pub(super) fn MaskView() -> impl IntoView {
     provide_context(lesson);
     keys::listen(lesson);
     view! {
-        <section class="view mask" data-view="mask" data-voice="bert" aria-labelledby="mask-title">
+        <section
+            class="view mask"
+            data-view="mask"
+            data-voice="bert"
+            aria-labelledby="mask-title"
+            aria-busy=move || lesson.busy.get().to_string()
+        >
             <div class="wrap cols">
                 <notes::Notes/>
                 <div class="fig">
