@@ -16,10 +16,10 @@ mask-key-move = move between tokens
 # The sentence.
 mask-sentence = Your sentence. [MASK] in it is a blank.
 mask-example-1 = He opened the [MASK] and walked into the house.
-mask-example-2 = The capital of France is [MASK].
-mask-example-3 = The children played in the [MASK] after school.
-mask-example-4 = The king and the [MASK] lived in a castle.
-mask-example-5 = She sang a [MASK] and played the guitar.
+mask-example-2 = The boy and his [MASK] lived in a small house.
+mask-example-3 = I do not [MASK] what you mean.
+mask-example-4 = She was born in New [MASK] and died in London.
+mask-example-5 = They sailed to the United [MASK] in the spring.
 mask-example-6 = The [MASK] ran after the [MASK].
 
 # What can be done with a word.

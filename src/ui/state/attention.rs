@@ -112,7 +112,8 @@ impl Default for AttentionState {
         AttentionState {
             text: None,
             show: Show::default(),
-            bert: HeadIndex { layer: 2, head: 4 },
+            // In the prepared sentence this head of the page's BERT looks from "it" at "dog".
+            bert: HeadIndex { layer: 1, head: 3 },
             gpt: HeadIndex { layer: 2, head: 4 },
             spot: None,
             special_hidden: false,
