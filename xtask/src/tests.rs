@@ -38,7 +38,7 @@ impl Step {
         match self {
             Step::Format => ("Checking the sources' format", "a second"),
             Step::Lint => {
-                ("Looking for lints, natively and in both wasm programs", "8 minutes the first time")
+                ("Looking for lints, natively and in both wasm programs", "7 minutes the first time")
             }
             Step::Native => ("Native tests", "8 minutes the first time, then 1 minute"),
             Step::Web => ("The page as `cargo xtask serve` serves it", "10 minutes the first time"),

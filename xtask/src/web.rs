@@ -71,7 +71,7 @@ pub(crate) fn dist() -> Result<()> {
         return Ok(());
     }
     build()?;
-    shell::timed("Making the programs smaller with wasm-opt", "5 minutes", || {
+    shell::timed("Making the programs smaller with wasm-opt", "1 minute", || {
         match tools::wasm_opt().and_then(|wasm_opt| optimise(&wasm_opt)) {
             Ok(()) => fs::write(&mark, "").context("the mark of an optimised page could not be written"),
             Err(error) => {
