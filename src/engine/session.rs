@@ -90,10 +90,13 @@ impl Session {
         Ok(check)
     }
 
-    /// Computes on the CPU from now on.
-    pub fn leave_gpu(&self, why: Problem) {
-        self.gpu.take();
-        *self.fault.borrow_mut() = Some(why);
+    /// Computes on the CPU from now on, unless another GPU has taken over from `gpu` already.
+    fn leave_gpu(&self, gpu: &Rc<Network>, why: Problem) {
+        let mut current = self.gpu.borrow_mut();
+        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, gpu)) {
+            *current = None;
+            *self.fault.borrow_mut() = Some(why);
+        }
     }
 
     /// Compares the values of the engine that computes now with the reference.
@@ -138,9 +141,11 @@ impl Session {
     /// # Errors
     /// `empty-text`, `too-long`, `unknown-activation`, `bad-request`: the request must be changed.
     pub async fn run(&self, request: &RunRequest) -> Result<Run, Problem> {
-        match self.run_on(&self.network(), request).await {
-            Err(problem) if problem.code.starts_with("gpu-") && self.engine() == EngineKind::WebGpu => {
-                self.leave_gpu(problem);
+        let network = self.network();
+        match self.run_on(&network, request).await {
+            // Several runs may wait on a GPU when it fails; each is done again.
+            Err(problem) if problem.code.starts_with("gpu-") && !Rc::ptr_eq(&network, &self.cpu) => {
+                self.leave_gpu(&network, problem);
                 self.run_on(&self.cpu, request).await
             }
             outcome => outcome,

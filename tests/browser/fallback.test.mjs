@@ -79,7 +79,12 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
       devices.push(device);
       return device;
     };
-    new BroadcastChannel("lose the GPU").onmessage = () => devices.pop()?.destroy();
+    const channel = new BroadcastChannel("the GPU");
+    channel.onmessage = ({ data }) => {
+      if (data !== "lose") return;
+      devices.pop()?.destroy();
+      channel.postMessage("lost");
+    };
     ${script}`;
 
   before(async () => {
@@ -97,22 +102,32 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
     await openCloze(page, server.origin);
     const computesOn = (engine) => page.waitForFunction((engine) => window.cloze.status().engine === engine, engine);
     await computesOn("webgpu");
+    const lose = () =>
+      page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            const channel = new BroadcastChannel("the GPU");
+            channel.onmessage = ({ data }) => data === "lost" && resolve(channel.close());
+            channel.postMessage("lose");
+          }),
+      );
     const text = "The [MASK] sat on the mat.";
     const first = (run) => run.predictions[0].top.map(({ id }) => id);
     const expected = first(await ask(page, "run", { text }));
     for (let losses = 1; losses <= 4; losses++) {
-      await page.evaluate(() => new BroadcastChannel("lose the GPU").postMessage(null));
-      await page.waitForTimeout(100);
-      assert.deepEqual(first(await ask(page, "run", { text })), expected, "the run is done again");
+      await lose();
+      // All that wait on the GPU when it goes are done again.
+      const runs = await page.evaluate((text) => Promise.all([1, 2, 3].map(() => window.cloze.run({ text }))), text);
+      for (const run of runs) assert.deepEqual(first(run), expected);
       if (losses <= 3) {
         await computesOn("webgpu");
         assert.equal((await ask(page, "status")).reason, null);
         assert.deepEqual(first(await ask(page, "run", { text })), expected);
       }
     }
+    await page.waitForFunction(() => window.cloze.status().reason === "gpu-lost");
     await page.waitForTimeout(1000);
-    const { engine, reason } = await ask(page, "status");
-    assert.deepEqual([engine, reason], ["cpu", "gpu-lost"]);
+    assert.equal((await ask(page, "status")).engine, "cpu", "it does not come back a fourth time");
     await page.context().close();
   });
 });
