@@ -1,7 +1,7 @@
 //! BERT's forward pass (Devlin et al. 2018): post-norm blocks, both heads.
 
+use super::builder::{And, Builder};
 use super::kernels::linear::Rows;
-use super::plan::{And, Builder};
 use crate::checkpoint::{BertConfig, BertWeights, Linear, Matrix};
 use crate::trace::Hook;
 

@@ -1,7 +1,7 @@
 //! GPT-2's forward pass (Radford et al. 2019): pre-norm blocks, keys and values kept for the next token.
 
+use super::builder::{And, Builder};
 use super::kernels::linear::Rows;
-use super::plan::{And, Builder};
 use crate::checkpoint::{Gpt2Config, Gpt2Weights};
 use crate::trace::Hook;
 

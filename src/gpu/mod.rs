@@ -3,7 +3,8 @@
 //! - [`device`]: the adapter, the device, and a count of everything that is made on it
 //! - [`kernels`]: one `<op>.wgsl` each, with its launch and a plain CPU twin beside it
 //! - [`weights`]: how numbers are stored on the GPU: f32, f16 or int8
-//! - [`plan`]: the parts that a forward pass is written in, compiled once a checkpoint
+//! - [`plan`]: a forward pass as a list of dispatches, made once a checkpoint
+//! - [`builder`]: the parts that it is written in
 //! - [`bert`], [`gpt2`]: the forward passes, as the papers write them
 //! - [`execute`]: one run of a plan, and what is read back of it
 //!
@@ -11,6 +12,7 @@
 //! encodes about five dispatches a layer in one pass, and maps one buffer.
 
 mod bert;
+mod builder;
 mod device;
 mod execute;
 mod gpt2;
