@@ -115,7 +115,8 @@ impl Builder {
     }
 
     fn step(&mut self, computes: String, kernel: Kernel, matrix: Option<usize>) {
-        let head = matches!(kernel, Kernel::Linear(_, Rows::Predicted | Rows::Gathered));
+        let gathered = |rows| matches!(rows, Rows::Predicted | Rows::Gathered);
+        let head = matches!(kernel, Kernel::Linear(shape) if gathered(shape.which()));
         self.plan.steps.push(Step { computes, kernel, matrix, only_if: None, head });
     }
 
@@ -245,11 +246,7 @@ impl Builder {
                 self.place(hook, Place::Rows { region: y, rows, heads: 0 });
             }
         }
-        self.step(
-            and.hook.map_or(and.called, |hook| hook.to_string()),
-            Kernel::Linear(shape, rows),
-            Some(matrix),
-        );
+        self.step(and.hook.map_or(and.called, |hook| hook.to_string()), Kernel::Linear(shape), Some(matrix));
         Stream { region: y, norm: None }
     }
 
@@ -268,7 +265,7 @@ impl Builder {
         self.place(Hook::Q(layer), Place::Rows { region: q, rows, heads });
         self.place(Hook::K(layer), Place::Traced { slot: shape.want, width: q.width, heads });
         self.place(Hook::V(layer), Place::Rows { region: values, rows, heads });
-        self.step(format!("blocks.{layer}.attn.qkv"), Kernel::Linear(shape, rows), Some(matrix));
+        self.step(format!("blocks.{layer}.attn.qkv"), Kernel::Linear(shape), Some(matrix));
         Qkv { q, keys, values }
     }
 

@@ -33,7 +33,7 @@ impl Region {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kernel {
     Embed(embed::Shape),
-    Linear(linear::Shape, Rows),
+    Linear(linear::Shape),
     Attention(attention::Shape),
     Norm(norm::Shape),
 }
@@ -57,9 +57,9 @@ impl Step {
     pub(super) fn launch(&self, run: &RunWords, widths: &Widths) -> (Op, [u32; 2]) {
         match self.kernel {
             Kernel::Embed(shape) => (Op::Embed, shape.grid(widths.tile_lanes, run.rows())),
-            Kernel::Linear(shape, rows) => {
+            Kernel::Linear(shape) => {
                 let norm = shape.norm();
-                let (tiled, grid) = shape.grid(widths, rows.count(run));
+                let (tiled, grid) = shape.grid(widths, shape.which().count(run));
                 (if tiled { Op::LinearTile { norm } } else { Op::LinearVector { norm } }, grid)
             }
             Kernel::Attention(shape) => (Op::Attention, shape.grid(run.rows())),
@@ -71,9 +71,14 @@ impl Step {
     pub(super) fn ops(&self) -> Vec<Op> {
         match self.kernel {
             Kernel::Embed(_) => vec![Op::Embed],
-            Kernel::Linear(shape, Rows::First) => vec![Op::LinearVector { norm: shape.norm() }],
-            Kernel::Linear(shape, _) => {
-                vec![Op::LinearTile { norm: shape.norm() }, Op::LinearVector { norm: shape.norm() }]
+            Kernel::Linear(shape) => {
+                let norm = shape.norm();
+                let vector = Op::LinearVector { norm };
+                if shape.which() == Rows::First {
+                    vec![vector]
+                } else {
+                    vec![Op::LinearTile { norm }, vector]
+                }
             }
             Kernel::Attention(_) => vec![Op::Attention],
             Kernel::Norm(_) => vec![Op::Norm],
@@ -92,8 +97,8 @@ impl Step {
                 let sum = rows * shape.hidden as usize;
                 [bytes(tables * sum), bytes(sum)]
             }
-            Kernel::Linear(shape, which) => {
-                let rows = which.count(run);
+            Kernel::Linear(shape) => {
+                let rows = shape.which().count(run);
                 let stored = self.matrix.and_then(|index| matrices.get(index));
                 let weights = stored
                     .map_or(0, |stored| stored.inputs * stored.outputs * 4 / stored.weight_type.per_word());
@@ -113,7 +118,7 @@ impl Step {
     pub(super) fn shape(&self) -> Vec<u32> {
         match self.kernel {
             Kernel::Embed(shape) => shape.words(),
-            Kernel::Linear(shape, _) => shape.words(),
+            Kernel::Linear(shape) => shape.words(),
             Kernel::Attention(shape) => shape.words(),
             Kernel::Norm(shape) => shape.words(),
         }

@@ -3,12 +3,11 @@
 use half::f16;
 
 /// How a matrix's numbers are stored. Arithmetic is in f32 whatever the type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WeightType {
     /// 32 bits a number.
     F32,
     /// 16 bits a number, IEEE half precision.
-    #[default]
     F16,
     /// 8 bits a number, and a scale for each output: the largest weight of an output becomes 127.
     Int8,

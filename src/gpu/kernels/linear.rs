@@ -24,14 +24,8 @@ pub enum Rows {
 }
 
 impl Rows {
-    fn number(self) -> u32 {
-        match self {
-            Rows::New => 0,
-            Rows::Predicted => 1,
-            Rows::Gathered => 2,
-            Rows::First => 3,
-        }
-    }
+    /// By their numbers in a shape.
+    const ALL: [Rows; 4] = [Rows::New, Rows::Predicted, Rows::Gathered, Rows::First];
 
     /// How many there are in a run.
     pub fn count(self, run: &RunWords) -> usize {
@@ -43,26 +37,33 @@ impl Rows {
     }
 }
 
+/// The numbers of activations in a shape; 0 is none.
+const GELU: u32 = 1;
+const GELU_TANH: u32 = 2;
+const RELU: u32 = 3;
+const SILU: u32 = 4;
+const TANH: u32 = 5;
+
 /// The names that the WGSL has for rows and activations.
 pub(super) const NAMES: [(&str, u32); 8] = [
-    ("ROWS_NEW", 0),
-    ("ROWS_PREDICTED", 1),
-    ("ROWS_FIRST", 3),
-    ("GELU", 1),
-    ("GELU_TANH", 2),
-    ("RELU", 3),
-    ("SILU", 4),
-    ("TANH", 5),
+    ("ROWS_NEW", Rows::New as u32),
+    ("ROWS_PREDICTED", Rows::Predicted as u32),
+    ("ROWS_FIRST", Rows::First as u32),
+    ("GELU", GELU),
+    ("GELU_TANH", GELU_TANH),
+    ("RELU", RELU),
+    ("SILU", SILU),
+    ("TANH", TANH),
 ];
 
 fn number(activation: Option<Activation>) -> u32 {
     match activation {
         None => 0,
-        Some(Activation::Gelu) => 1,
-        Some(Activation::GeluTanh) => 2,
-        Some(Activation::Relu) => 3,
-        Some(Activation::Silu) => 4,
-        Some(Activation::Tanh) => 5,
+        Some(Activation::Gelu) => GELU,
+        Some(Activation::GeluTanh) => GELU_TANH,
+        Some(Activation::Relu) => RELU,
+        Some(Activation::Silu) => SILU,
+        Some(Activation::Tanh) => TANH,
     }
 }
 
@@ -120,7 +121,7 @@ impl Shape {
             inputs: weights.inputs as u32,
             outputs: weights.outputs as u32,
             padded: weights.padded as u32,
-            rows: rows.number(),
+            rows: rows as u32,
             x,
             y,
             bias: NONE,
@@ -161,24 +162,21 @@ impl Shape {
         }
     }
 
+    /// Which rows it reads and writes.
+    pub fn which(&self) -> Rows {
+        Rows::ALL.get(self.rows as usize).copied().unwrap_or(Rows::First)
+    }
+
     fn row_in(&self, run: &RunWords, r: usize) -> usize {
-        match self.rows {
-            0 => run.past() + r,
-            1 => run.predict(r),
-            _ => r,
+        match self.which() {
+            Rows::New => run.past() + r,
+            Rows::Predicted => run.predict(r),
+            Rows::Gathered | Rows::First => r,
         }
     }
 
     fn row_out(&self, run: &RunWords, r: usize) -> usize {
-        if self.rows == 0 { run.past() + r } else { r }
-    }
-
-    fn row_count(&self, run: &RunWords) -> usize {
-        match self.rows {
-            0 => run.rows(),
-            3 => 1,
-            _ => run.predicted(),
-        }
+        if self.which() == Rows::New { run.past() + r } else { r }
     }
 }
 
@@ -211,11 +209,11 @@ fn erf(x: f32) -> f32 {
 
 fn activate(activation: u32, x: f32) -> f32 {
     match activation {
-        1 => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
-        2 => 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh()),
-        3 => x.max(0.0),
-        4 => x / (1.0 + (-x).exp()),
-        5 => x.tanh(),
+        GELU => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
+        GELU_TANH => 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh()),
+        RELU => x.max(0.0),
+        SILU => x / (1.0 + (-x).exp()),
+        TANH => x.tanh(),
         _ => x,
     }
 }
@@ -226,7 +224,7 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     let (inputs, outputs) = (shape.inputs as usize, shape.outputs as usize);
     let vector =
         |at: u32, index: usize| if at == NONE { None } else { vectors.get(at as usize + index).copied() };
-    for r in 0..shape.row_count(run) {
+    for r in 0..shape.which().count(run) {
         let out = shape.row_out(run, r);
         let x = arena[shape.x as usize + shape.row_in(run, r) * inputs..][..inputs].to_vec();
         let mean = x.iter().sum::<f32>() / inputs as f32;
