@@ -139,6 +139,18 @@ impl App {
         self.announcements.say(words);
     }
 
+    /// Gives a lesson its prepared text while nobody has given it one: now, and when another address comes without.
+    pub(super) fn begin(self, untouched: fn(&State) -> bool, begin: fn(&mut State)) {
+        let untouched = Memo::new(move |_| self.state.with(untouched));
+        let begin = move || {
+            if untouched.get() {
+                self.state.update(begin);
+            }
+        };
+        untrack(begin);
+        Effect::new(move |_| begin());
+    }
+
     /// Waits until a model of `family` is loaded: the one that the state names, else the page's own.
     ///
     /// # Errors

@@ -71,15 +71,7 @@ pub(super) struct Player {
 impl Player {
     /// A player that begins at once.
     pub(super) fn new(app: App) -> Player {
-        let untouched = Memo::new(move |_| app.state.with(|state| state.generate.is_untouched()));
-        let begin = move || {
-            if untouched.get() {
-                app.state.update(|state| state.generate.begin(&t(EXAMPLES[0])));
-            }
-        };
-        untrack(begin);
-        // Another address may come without a text.
-        Effect::new(move |_| begin());
+        app.begin(|state| state.generate.is_untouched(), |state| state.generate.begin(&t(EXAMPLES[0])));
         let blank = Memo::new(move |_| app.state.with(|state| state.generate.text().trim().is_empty()));
         let steps = RwSignal::new(Steps::default());
         let here = move || {

@@ -62,15 +62,7 @@ pub(super) struct Lesson {
 impl Lesson {
     /// Starts to follow the sentence; the prepared one if there is none.
     pub(super) fn new(app: App) -> Lesson {
-        let untouched = Memo::new(move |_| app.state.with(|state| state.mask.is_untouched()));
-        let begin = move || {
-            if untouched.get() {
-                app.state.update(|state| state.mask.begin(&t(EXAMPLES[0])));
-            }
-        };
-        untrack(begin);
-        // Another address may come without a text.
-        Effect::new(move |_| begin());
+        app.begin(|state| state.mask.is_untouched(), |state| state.mask.begin(&t(EXAMPLES[0])));
         let layers = Memo::new(move |_| app.status.with(|all| Some(all.get(&Family::Bert)?.model.layers)));
         let input = Memo::new(move |_| app.state.with(|state| state.mask.input()));
         load_before_asking(app, layers, input);
