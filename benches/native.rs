@@ -14,10 +14,8 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use cloze::checkpoint::{
-    Activation, Checkpoint, Gpt2Config, Gpt2Layer, Gpt2Weights, Linear, Matrix, Network, Norm,
-};
-use cloze::gpu::{Gpu, GpuModel, Input, WeightType};
+use cloze::checkpoint::{Checkpoint, Header};
+use cloze::gpu::{Gpu, GpuModel, Input, Loading, WeightType};
 use cloze::trace::Ablation;
 use serde_json::json;
 
@@ -41,10 +39,8 @@ fn main() {
             println!("\nThis adapter is software: {shape:?} would take it an hour, and is left out.");
             continue;
         }
-        let checkpoint = random(shape);
         for weight_type in [WeightType::F32, WeightType::F16, WeightType::Int8] {
-            let model = pollster::block_on(GpuModel::new(Rc::clone(&gpu), &checkpoint, weight_type))
-                .expect("it fits");
+            let model = random(&gpu, shape, weight_type);
             let [vocabulary, hidden, layers, heads, positions] = shape;
             let name = format!("{vocabulary}/{hidden}/{layers}/{heads}");
             let mut say = |what: String, ms: f64, least: Option<f64>| {
@@ -88,7 +84,8 @@ fn main() {
 fn run(model: &GpuModel, ids: &[u32], cached: bool) -> f64 {
     let predict = [ids.len() as u32 - 1];
     let ablate = Ablation::default();
-    let input = Input { ids, segments: &[], predict: &predict, want: &[], cached, ablate: &ablate };
+    let input =
+        Input { ids, segments: &[], predict: &predict, want: &[], cached, ablate: &ablate, sources: &[] };
     let start = Instant::now();
     let output = pollster::block_on(model.run(&input)).expect("it runs");
     assert!(output.logits.iter().all(|logit| logit.is_finite()));
@@ -104,50 +101,60 @@ fn median(mut measure: impl FnMut() -> f64) -> f64 {
     times[RUNS / 2]
 }
 
-/// A checkpoint of random weights.
-fn random([vocab_size, n_embd, n_layer, n_head, n_positions]: [usize; 5]) -> Checkpoint {
-    let mut state = 1_u32;
-    let mut values = |count: usize, scale: f32| -> Vec<f32> {
-        let next = |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (f32::from((state >> 16) as u16) / 32_768.0 - 1.0) * scale
-        };
-        (0..count).map(next).collect()
-    };
-    let mut matrix = |rows: usize, cols: usize| Matrix { rows, cols, data: values(rows * cols, 0.05) };
-    let norm = || Norm { gamma: vec![1.0; n_embd], beta: vec![0.0; n_embd] };
-    let mut linear =
-        |inputs: usize, outputs: usize| Linear { weight: matrix(inputs, outputs), bias: vec![0.0; outputs] };
-    let layers = (0..n_layer)
-        .map(|_| Gpt2Layer {
-            ln_1: norm(),
-            c_attn: linear(n_embd, 3 * n_embd),
-            c_proj: linear(n_embd, n_embd),
-            ln_2: norm(),
-            c_fc: linear(n_embd, 4 * n_embd),
-            mlp_proj: linear(4 * n_embd, n_embd),
-        })
-        .collect();
-    let table = |linear: Linear| linear.weight;
-    let weights = Gpt2Weights {
-        wte: table(linear(vocab_size, n_embd)),
-        wpe: table(linear(n_positions, n_embd)),
-        layers,
-        ln_f: norm(),
-        lm_head: None,
-    };
-    let config = Gpt2Config {
-        vocab_size,
-        n_positions,
-        n_embd,
-        n_layer,
-        n_head,
-        n_inner: 4 * n_embd,
-        layer_norm_epsilon: 1e-5,
-        activation_function: Activation::GeluTanh,
-        scale_attn_weights: true,
-        scale_attn_by_inverse_layer_idx: false,
-        tie_word_embeddings: true,
-    };
-    Checkpoint { network: Network::Gpt2 { config, weights }, parameters: 0, half_precision: true }
+/// A checkpoint of random weights, its file made up as it is taken.
+fn random(
+    gpu: &Rc<Gpu>,
+    [vocab_size, n_embd, n_layer, n_head, n_positions]: [usize; 5],
+    weight_type: WeightType,
+) -> GpuModel {
+    let config = json!({
+        "model_type": "gpt2", "vocab_size": vocab_size, "n_positions": n_positions, "n_embd": n_embd,
+        "n_layer": n_layer, "n_head": n_head,
+    });
+    let config = serde_json::to_vec(&config).expect("it is JSON");
+    let mut tensors = vec![
+        ("wte.weight".to_owned(), vec![vocab_size, n_embd]),
+        ("wpe.weight".to_owned(), vec![n_positions, n_embd]),
+        ("ln_f.weight".to_owned(), vec![n_embd]),
+        ("ln_f.bias".to_owned(), vec![n_embd]),
+    ];
+    for layer in 0..n_layer {
+        for norm in ["ln_1", "ln_2"] {
+            tensors.push((format!("h.{layer}.{norm}.weight"), vec![n_embd]));
+            tensors.push((format!("h.{layer}.{norm}.bias"), vec![n_embd]));
+        }
+        for (map, inputs, outputs) in [
+            ("attn.c_attn", n_embd, 3 * n_embd),
+            ("attn.c_proj", n_embd, n_embd),
+            ("mlp.c_fc", n_embd, 4 * n_embd),
+            ("mlp.c_proj", 4 * n_embd, n_embd),
+        ] {
+            tensors.push((format!("h.{layer}.{map}.weight"), vec![inputs, outputs]));
+            tensors.push((format!("h.{layer}.{map}.bias"), vec![outputs]));
+        }
+    }
+    let mut at = 0;
+    let entries = tensors.iter().map(|(name, shape)| {
+        let begin = at;
+        at += 4 * shape.iter().product::<usize>();
+        (name.clone(), json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, at]}))
+    });
+    let entries: serde_json::Map<_, _> = entries.collect();
+    let json = serde_json::to_vec(&entries).expect("it is JSON");
+    let header = [&(json.len() as u64).to_le_bytes(), json.as_slice()].concat();
+    let header = Header::parse(&header).expect("a header");
+    let checkpoint = Checkpoint::read(&config, &header).expect("a checkpoint");
+    pollster::block_on(async {
+        let mut loading = Loading::new(Rc::clone(gpu), &checkpoint, weight_type).await.expect("it fits");
+        let mut state = 1_u32;
+        for (name, shape) in &tensors {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (f32::from((state >> 16) as u16) / 32_768.0 - 1.0) * 0.05
+            };
+            let bytes: Vec<u8> = (0..shape.iter().product()).flat_map(|_| next().to_le_bytes()).collect();
+            loading.take(name, &bytes).expect("numbers");
+        }
+        loading.finish().await.expect("it computes")
+    })
 }

@@ -116,7 +116,7 @@ fn the_sources_are_found() {
         source("ui/app.rs").names("leptos") && source("models/bert.rs").names("burn"),
         "names are not found"
     );
-    assert!(source("engine/network.rs").modules().contains("models"), "modules are not found");
+    assert!(source("engine/cpu.rs").modules().contains("models"), "modules are not found");
 }
 
 /// Invariant 1.

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cloze::engine::protocol::{GenerateRequest, RunRequest, Sampling};
-use cloze::engine::{Reference, Session};
-use cloze::gpu::Gpu;
+use cloze::checkpoint::{self, BertLayer, Checkpoint, Gpt2Layer, Matrix, NumberType, TensorFile};
+use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling};
+use cloze::engine::{Loader, Reference, Session};
+use cloze::gpu::{Gpu, Layout, Stored};
 use cloze::hub::Files;
-use cloze::trace::{Ablation, Activation, Embedding, Family, Hook, Run};
+use cloze::trace::{Ablation, Activation, Candidate, Embedding, Family, Hook, Patch, Run, WeightType};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -85,7 +86,6 @@ fn files(folder: &Path) -> Files {
         config: read(&folder.join("config.json")),
         tokenizer: read(&folder.join("tokenizer.json")),
         weights: read(&folder.join("model.safetensors")),
-        self_check: fs::read(folder.join("selfcheck.json")).ok(),
     }
 }
 
@@ -95,18 +95,25 @@ fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
 
 fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Reviewed {
     let files = files(folder);
-    let session = Session::new(name, &files).unwrap_or_else(|problem| panic!("{name}: {problem}"));
-    if let Engine::Gpu(gpu) = engine {
-        let moved = async {
-            let reference = session.own_reference().await?;
-            session.move_to_gpu(&files, Rc::clone(gpu), &reference).await
-        };
-        pollster::block_on(moved).unwrap_or_else(|problem| panic!("{name}: {problem}"));
-    }
+    let session = match engine {
+        Engine::Cpu => Session::on_cpu(name, files),
+        Engine::Gpu(gpu) => on_gpu(gpu, name, &files, None),
+    };
+    let session = session.unwrap_or_else(|problem| panic!("{name}: {problem}"));
     let values = read(&golden.join("golden.safetensors"));
     let golden = serde_json::from_slice(&read(&golden.join("golden.json")))
         .expect("golden.json is as make.py writes it");
     Reviewed { name: name.to_owned(), session, golden, values }
+}
+
+/// Brings a checkpoint to a GPU in pieces, as a network does.
+fn on_gpu(gpu: &Rc<Gpu>, name: &str, files: &Files, weights: Option<WeightType>) -> Result<Session, Problem> {
+    let (config, length) = (files.config.clone(), files.weights.len() as u64);
+    let mut loader = Loader::new(name, config, &files.tokenizer, Some(length), Rc::clone(gpu), weights)?;
+    for piece in files.weights.chunks(50_001) {
+        pollster::block_on(loader.push(piece))?;
+    }
+    pollster::block_on(loader.finish())
 }
 
 /// The small random checkpoints, then the two that the page brings.
@@ -296,6 +303,10 @@ fn interventions_change_the_same_on_both_engines() {
         let plain = everything(on_cpu, case);
         let tokens = plain.tokens.len();
         let causal = card.family == Family::Gpt2;
+        let patch = |hook, position, of| {
+            let text = "the small dog".to_owned();
+            Patch { hook, position, text, text_b: None, of: Some(of) }
+        };
         // A head; a cell that every model sees; all that the second query sees; what only BERT sees; an embedding.
         let blind = (0..tokens).filter(|key| !causal || *key <= 1).map(|key| [1, key]).collect();
         let ablations = [
@@ -308,6 +319,13 @@ fn interventions_change_the_same_on_both_engines() {
                 embeddings: vec![if causal { Embedding::Token } else { Embedding::Segment }],
                 heads: vec![[0, card.heads - 1]],
                 mask: vec![[2, 1]],
+                ..Ablation::default()
+            },
+            Ablation { patch: vec![patch(Hook::ResidPost(card.layers - 1), 1, 2)], ..Ablation::default() },
+            Ablation {
+                patch: vec![patch(Hook::ResidPre(0), 2, 0), patch(Hook::ResidMid(0), 1, 1)],
+                heads: vec![[card.layers - 1, 0]],
+                ..Ablation::default()
             },
         ];
         for ablate in ablations {
@@ -336,6 +354,18 @@ fn interventions_change_the_same_on_both_engines() {
                 &plain.activation(last).expect("asked").data,
             );
             assert!(changed > 1e-3, "{name}: {ablate:?} changes nothing");
+            if let Some(Patch { hook, position, text, of, .. }) = ablate.patch.first() {
+                // The state is that of the other run.
+                let request = RunRequest { text: text.clone(), want: vec![*hook], ..RunRequest::default() };
+                let other = run(&on_gpu.session, &request);
+                let row = |run: &Run, row: usize| -> Vec<f32> {
+                    let recorded = run.activation(*hook).expect("asked");
+                    recorded.data.chunks(card.hidden).nth(row).expect("it has it").to_vec()
+                };
+                let difference =
+                    largest_difference(&row(&theirs, *position), &row(&other, of.expect("given")));
+                assert!(difference <= 1e-4, "{name}: {hook} differs by {difference} from the other run's");
+            }
             for &[layer, head] in &ablate.heads {
                 let z = ours.activation(Hook::Z(layer)).expect("asked");
                 let size = z.shape[2];
@@ -368,6 +398,118 @@ fn interventions_change_the_same_on_both_engines() {
             let difference = largest_difference(&now.expect("asked").data, &before.expect("asked").data);
             assert!(difference <= gpu.tolerance(), "{name}: {difference} stays behind");
         }
+    }
+}
+
+#[test]
+fn a_table_in_parts_is_a_table() {
+    let gpu = pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter");
+    // Several parts of each word table of some 36 dimensions and 300 words.
+    let gpu = Rc::new(gpu.with_tables_of(8_000));
+    for name in ["bert-3-heads", "bert-untied", "gpt-1-layer", "gpt-untied"] {
+        let folder = root().join("tests/golden/checkpoints").join(name);
+        let parted = reviewed_on(&Engine::Gpu(Rc::clone(&gpu)), name, &folder, &folder);
+        let whole = reviewed(name, &folder, &folder);
+        for case in &whole.golden.cases {
+            let (parted, whole) = (everything(&parted, case), everything(&whole, case));
+            for (ours, theirs) in parted.activations.iter().zip(&whole.activations) {
+                let difference = largest_difference(&ours.data, &theirs.data);
+                assert!(difference <= 1e-3, "{name}: {} differs by {difference}", ours.hook);
+            }
+            for (ours, theirs) in parted.predictions.iter().zip(&whole.predictions) {
+                let ids = |all: &[Candidate]| all.iter().map(|one| one.id).collect::<Vec<_>>();
+                assert_eq!(ids(&ours.top), ids(&theirs.top), "{name}");
+            }
+        }
+        let steps = pollster::block_on(async {
+            parted.session.run(&RunRequest { text: "a".into(), ..RunRequest::default() }).await?;
+            parted.session.kernels().await
+        });
+        let steps = steps.expect("it ran").dispatches;
+        assert!(steps.iter().filter(|step| step.kernel == "embed").count() > 1, "{name} has one table");
+    }
+}
+
+/// A file whose matrices are rounded as a GPU keeps them: opened again, in single precision.
+fn rounded(files: &Files, weight_type: WeightType) -> Files {
+    let file = TensorFile::parse(files.weights.clone()).expect("a file");
+    let checkpoint = Checkpoint::read(&files.config, file.header()).expect("a checkpoint");
+    let mut matrices = Vec::new();
+    match &checkpoint.network {
+        checkpoint::Network::Bert { weights, .. } => {
+            let tables = [Some(&weights.word), weights.mlm.as_ref().and_then(|head| head.decoder.as_ref())];
+            matrices.extend(tables.into_iter().flatten().map(Matrix::turned));
+            let heads = [&weights.pooler, &weights.nsp].into_iter().flatten();
+            let heads = heads.chain(weights.mlm.as_ref().map(|head| &head.transform));
+            let layers = weights.layers.iter().flat_map(|layer| {
+                let BertLayer { query, key, value, attn_output, intermediate, output, .. } = layer;
+                [query, key, value, attn_output, intermediate, output]
+            });
+            matrices.extend(heads.chain(layers).map(|map| map.weight.clone()));
+        }
+        checkpoint::Network::Gpt2 { weights, .. } => {
+            let tables = [Some(&weights.wte), weights.lm_head.as_ref()];
+            matrices.extend(tables.into_iter().flatten().map(Matrix::turned));
+            let maps = |layer: &Gpt2Layer| {
+                [&layer.c_attn, &layer.c_proj, &layer.c_fc, &layer.mlp_proj].map(|map| map.weight.clone())
+            };
+            matrices.extend(weights.layers.iter().flat_map(maps));
+        }
+    }
+    let mut weights = files.weights.clone();
+    for matrix in matrices {
+        let (rows, cols) = (matrix.rows, matrix.cols);
+        assert_eq!(matrix.tensor.number_type, NumberType::F32);
+        let values = file.vector(&matrix.tensor).expect("numbers");
+        let layout = Layout::new(rows, cols, 4, weight_type);
+        let stored = Stored::new(layout, |row, col| values[matrix.index(row, col)]);
+        for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
+            let value = stored.opened(row, col) * stored.scale(col);
+            let at = file.header().length() + matrix.tensor.bytes.start + 4 * matrix.index(row, col);
+            weights[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+    }
+    Files { weights, ..files.clone() }
+}
+
+#[test]
+fn rounded_weights_compute_what_a_reference_rounded_the_same_way_does() {
+    let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
+    for name in ["bert-1-layer", "bert-old-names", "gpt-1-layer"] {
+        let folder = root().join("tests/golden/checkpoints").join(name);
+        let files = files(&folder);
+        let golden: Golden = serde_json::from_slice(&read(&folder.join("golden.json"))).expect("a golden");
+        let mut effects = Vec::new();
+        for weight_type in [WeightType::F16, WeightType::Int8] {
+            let ours = on_gpu(&gpu, name, &files, Some(weight_type)).expect("it loads");
+            assert_eq!(ours.weights(), weight_type);
+            let theirs = Session::on_cpu(name, rounded(&files, weight_type)).expect("it loads");
+            let exact = Session::on_cpu(name, files.clone()).expect("it loads");
+            let mut effect = 0.0_f32;
+            for case in &golden.cases {
+                let [ours, theirs, exact] = [&ours, &theirs, &exact].map(|session| {
+                    let (text, text_b) = (case.text.clone(), case.text_b.clone());
+                    run(
+                        session,
+                        &RunRequest { text, text_b, want: case.hooks.clone(), ..RunRequest::default() },
+                    )
+                });
+                for ((ours, theirs), exact) in
+                    ours.activations.iter().zip(&theirs.activations).zip(&exact.activations)
+                {
+                    let difference = largest_difference(&ours.data, &theirs.data);
+                    assert!(
+                        difference <= 1e-3,
+                        "{name}, {weight_type:?}: {} differs by {difference}",
+                        ours.hook
+                    );
+                    effect = effect.max(largest_difference(&theirs.data, &exact.data));
+                }
+            }
+            effects.push(effect);
+        }
+        // Rounding is seen, and more of it is seen more.
+        assert!(effects[0] > 0.0 && effects[1] > 2.0 * effects[0], "{name}: {effects:?}");
     }
 }
 
@@ -468,9 +610,9 @@ fn the_self_check_passes_on_right_numbers_and_fails_on_wrong_ones() {
     for name in ["bert", "gpt"] {
         let folder = root().join("assets/models").join(name);
         let files = files(&folder);
-        let session = Session::new(name, &files).expect("it loads");
         let mut reference =
-            files.self_check.as_deref().and_then(Reference::parse).expect("selfcheck.json is there");
+            Reference::parse(&read(&folder.join("selfcheck.json"))).expect("it holds reference values");
+        let session = Session::on_cpu(name, files).expect("it loads");
         let check = pollster::block_on(session.check(&reference)).expect("it runs");
         assert!(check.ok && check.max_abs_diff <= TOLERANCE, "{name}: {check:?}");
         reference.logits.values[0] += 0.5;
@@ -488,6 +630,10 @@ fn bad_requests_are_refused_with_a_code() {
     let pair = RunRequest { text_b: Some("b".to_owned()), ..text("a") };
     let layer = RunRequest { want: vec![Hook::Pattern(99)], ..text("a") };
     let ablated = |ablate: Ablation| RunRequest { ablate, ..text("a") };
+    let patched = |hook, position| {
+        let patch = Patch { hook, position, text: "a b c d".to_owned(), text_b: None, of: None };
+        ablated(Ablation { patch: vec![patch], ..Ablation::default() })
+    };
     let full = RunRequest { drawn: vec![5; 300], ..text("a") };
     let unknown = RunRequest { drawn: vec![9_999_999], ..text("a") };
     for (session, request, code) in [
@@ -504,6 +650,10 @@ fn bad_requests_are_refused_with_a_code() {
         (&bert.session, ablated(Ablation { heads: vec![[0, 99]], ..Ablation::default() }), "bad-request"),
         (&bert.session, ablated(Ablation { heads: vec![[99, 0]], ..Ablation::default() }), "bad-request"),
         (&gpt.session, ablated(Ablation { mask: vec![[0, 99]], ..Ablation::default() }), "bad-request"),
+        (&bert.session, patched(Hook::Q(0), 0), "bad-request"),
+        (&bert.session, patched(Hook::ResidPost(9), 0), "bad-request"),
+        (&bert.session, patched(Hook::ResidPost(0), 3), "bad-request"),
+        (&gpt.session, patched(Hook::ResidPost(0), 1), "bad-request"),
         (
             &gpt.session,
             ablated(Ablation { embeddings: vec![Embedding::Segment], ..Ablation::default() }),

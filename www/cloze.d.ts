@@ -15,7 +15,7 @@ declare global {
 export interface Cloze {
   /**
    * Kept when the engine that computes the page's first model is chosen for good: WebGPU after its self-check, or
-   * the CPU where WebGPU is missing or wrong. `run` answers before that, on the CPU.
+   * the CPU where WebGPU is missing or wrong. `run` answers before that, while the self-check is still under way.
    */
   readonly ready: Promise<Status>;
 
@@ -29,8 +29,10 @@ export interface Cloze {
    * `tokenizer.json` and `model.safetensors`, on any server that lets this origin read it (CORS).
    * @param options.engine insists on an engine: refused if that one cannot be had. Without it, WebGPU where it is
    * there and computes right, else the CPU.
+   * @param options.weights how to keep the weights on the GPU. Without it, as the file keeps them, but a file of single
+   * precision and more than 100 MiB in half precision. The CPU always takes single precision.
    */
-  load(source: "bert" | "gpt" | `url:${string}`, options?: { engine?: Engine }): Promise<Model>;
+  load(source: "bert" | "gpt" | `url:${string}`, options?: { engine?: Engine; weights?: Weights }): Promise<Model>;
 
   /** Runs the model that was loaded last, once. */
   run(request: RunRequest): Promise<Run>;
@@ -58,6 +60,9 @@ export interface Cloze {
 /** Where a model computes. */
 export type Engine = "webgpu" | "cpu";
 
+/** 32 bits a weight, 16 bits, or 8 bits with a scale for each output. */
+export type Weights = "f32" | "f16" | "int8";
+
 export interface Status {
   /** Where the model that was loaded last computes; null before any is loaded. */
   engine: Engine | null;
@@ -74,8 +79,10 @@ export interface Status {
   model: Model | null;
   /** A fixed input, compared with stored reference values; null for checkpoints that have none. */
   selfCheck: { maxAbsDiff: number; ok: boolean } | null;
-  /** Whether the engine is chosen for good. Before that the CPU answers while the GPU is prepared and checked. */
+  /** Whether the engine is chosen for good. Before that the self-check runs, and may yet say no. */
   settled: boolean;
+  /** How the weights are kept; null before any are loaded. */
+  weights: Weights | null;
 }
 
 /** A loaded checkpoint's sizes, all from its `config.json`. */
@@ -148,6 +155,25 @@ export interface Ablation {
   mask?: [number, number][];
   /** Embeddings that are left out of the sum; GPT has none of the segment. */
   embeddings?: ("token" | "position" | "segment")[];
+  /** Hidden states that are taken from other runs of the same model (activation patching). */
+  patch?: Patch[];
+}
+
+/** A hidden state that is taken from another run. */
+export interface Patch {
+  /**
+   * Where: `hook_embed_sum`, `blocks.{l}.hook_resid_pre`, `hook_resid_mid` or `hook_resid_post`, or
+   * `ln_final.hook_normalized`. Names of the same state are changed together.
+   */
+  hook: string;
+  /** The position whose state is replaced. */
+  position: number;
+  /** The text of the other run. */
+  text: string;
+  /** Its second sentence, for BERT. */
+  textB?: string;
+  /** The position in the other run; the same if it is left out. */
+  of?: number;
 }
 
 export interface Run {

@@ -24,6 +24,10 @@
     is: (value) => Number.isInteger(value) && value >= from && value < 2 ** 32,
     form: `a whole number from ${from}`,
   });
+  const oneOf = (...values) => ({
+    is: (value) => values.includes(value),
+    form: values.map((value) => `"${value}"`).join(" or "),
+  });
   const text = { is: (value) => typeof value === "string", form: "a string" };
   const names = {
     is: (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
@@ -35,6 +39,7 @@
     heads: cells,
     mask: cells,
     embeddings: (value) => Array.isArray(value) && value.every((name) => ["token", "position", "segment"].includes(name)),
+    patch: (value) => Array.isArray(value) && value.every((patch) => patch !== null && typeof patch === "object"),
   };
   const ablation = {
     is: (value) =>
@@ -42,10 +47,12 @@
       typeof value === "object" &&
       !Array.isArray(value) &&
       Object.entries(value).every(([name, changes]) => Object.hasOwn(ABLATIONS, name) && ABLATIONS[name](changes)),
-    form: 'an object of heads [[layer, head], …], mask [[query, key], …] and embeddings ["token", "position", "segment"]',
+    form:
+      'an object of heads [[layer, head], …], mask [[query, key], …], embeddings ["token", "position", "segment"] and ' +
+      "patch [{hook, position, text}, …]",
   };
   const OPTIONS = {
-    load: { engine: { is: (value) => value === "webgpu" || value === "cpu", form: '"webgpu" or "cpu"' } },
+    load: { engine: oneOf("webgpu", "cpu"), weights: oneOf("f32", "f16", "int8") },
     run: { text, textB: text, want: names, topK: count(1), ablate: ablation },
     generate: {
       text,
@@ -135,7 +142,7 @@
     }));
   }
 
-  const NOTHING_YET = { engine: null, adapter: null, reason: null, model: null, selfCheck: null, settled: false };
+  const NOTHING_YET = { engine: null, adapter: null, reason: null, model: null, selfCheck: null, settled: false, weights: null };
 
   let connected = null;
   let connect;
@@ -159,8 +166,8 @@
 
     async load(source, options = {}) {
       if (typeof source !== "string") throw bad('load takes "bert", "gpt" or "url:<base>/".');
-      const { engine = null } = checked("load", options);
-      return request({ load: { source, engine } }, ({ loaded: { model } }) => model);
+      const { engine = null, weights = null } = checked("load", options);
+      return request({ load: { source, engine, weights } }, ({ loaded: { model } }) => model);
     },
 
     async run(options) {
@@ -197,7 +204,7 @@
      *
      * - `request(json)`: sends an `Ask` of src/engine/protocol.rs; resolves to `{json, floats}`, the `Answer` and the
      *   values of its activations, one after the other as it lists them; rejects with `{code, message}`
-     * - `status()`: JSON of `{engine, adapter, reason: {code, detail} | null, model, selfCheck, settled}`
+     * - `status()`: JSON of `{engine, adapter, reason: {code, detail} | null, model, selfCheck, settled, weights}`
      * - `state()`: the address's fragment, without `#`
      * - `setState(fragment)`: takes it over; gives the keys that it could not read
      * - `settled`: a promise that is kept when the engine of the first models is chosen for good

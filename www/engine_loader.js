@@ -1,12 +1,17 @@
-// The engine's worker: loads its program, and keeps what the page asks meanwhile. The program listens from its
-// first moment on; what came earlier is handed to it then.
+// A worker's beginning: loads its program, and keeps what is asked meanwhile. The program listens from its first moment
+// on; what came earlier is handed to it then.
+//
+// There are two programs that speak the same messages: the engine's, for the GPU, and the CPU's, which is asked for by
+// `?cpu` and wherever the browser has no WebGPU.
+
+const program = location.search === "?cpu" || !navigator.gpu ? "cpu" : "engine";
 
 const early = [];
 const keep = (event) => early.push(event.data);
 addEventListener("message", keep);
 
-importScripts("./engine.js");
-wasm_bindgen({ module_or_path: "./engine_bg.wasm" }).then(
+importScripts(`./${program}.js`);
+wasm_bindgen({ module_or_path: `./${program}_bg.wasm` }).then(
   () => {
     removeEventListener("message", keep);
     for (const data of early) dispatchEvent(new MessageEvent("message", { data }));

@@ -1,7 +1,7 @@
 //! BERT's weights by the paper's parts, and the keys under which checkpoints keep them (Devlin et al. 2018).
 
-use super::tensors::Reader;
-use super::{BertConfig, CheckpointError, Linear, Matrix, Norm, TensorFile};
+use super::header::Reader;
+use super::{BertConfig, CheckpointError, Header, Linear, Matrix, Norm, Tensor};
 
 /// All weights of a BERT.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,21 +55,21 @@ pub struct MlmHead {
     /// `[vocab_size, hidden_size]`; none where it is tied to [`BertWeights::word`].
     pub decoder: Option<Matrix>,
     /// `[vocab_size]`.
-    pub decoder_bias: Vec<f32>,
+    pub decoder_bias: Tensor,
 }
 
 impl BertWeights {
-    /// Reads the weights that `config` asks for, and counts them.
+    /// Finds the weights that `config` asks for, and counts them.
     ///
     /// Keys may begin with `bert.` or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
     /// that the file has nothing of is left out, unless the architecture's name promises it.
     ///
     /// # Errors
-    /// A tensor is missing, has another shape, an unread storage type, or values that are no numbers.
-    pub fn read(config: &BertConfig, file: &TensorFile) -> Result<(BertWeights, usize), CheckpointError> {
+    /// A tensor is missing, has another shape, or an unread storage type.
+    pub fn find(config: &BertConfig, header: &Header) -> Result<(BertWeights, usize), CheckpointError> {
         let BertConfig { vocab_size, hidden_size: hidden, intermediate_size, .. } = *config;
-        let prefix = if file.has_prefix("bert.") { "bert." } else { "" };
-        let reader = Reader::new(file);
+        let prefix = if header.has_prefix("bert.") { "bert." } else { "" };
+        let reader = Reader::new(header);
         let key = |name: &str| format!("{prefix}{name}");
 
         let layer = |index: usize| {
@@ -94,16 +94,15 @@ impl BertWeights {
                 decoder: reader.untied(
                     config.tie_word_embeddings,
                     "cls.predictions.decoder.weight",
-                    &key("embeddings.word_embeddings.weight"),
                     [vocab_size, hidden],
                 )?,
                 decoder_bias: reader.vector(&BIASES, vocab_size)?,
             })
         };
 
-        let has_mlm = config.promises_mlm || file.has_prefix("cls.predictions.");
-        let has_nsp = config.promises_nsp || file.has_prefix("cls.seq_relationship.");
-        let has_pooler = has_nsp || file.has_prefix(&key("pooler."));
+        let has_mlm = config.promises_mlm || header.has_prefix("cls.predictions.");
+        let has_nsp = config.promises_nsp || header.has_prefix("cls.seq_relationship.");
+        let has_pooler = has_nsp || header.has_prefix(&key("pooler."));
         let weights = BertWeights {
             word: reader.matrix(&key("embeddings.word_embeddings.weight"), vocab_size, hidden)?,
             position: reader.matrix(

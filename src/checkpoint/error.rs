@@ -98,6 +98,17 @@ pub enum CheckpointError {
         /// Its storage type, as safetensors calls it.
         found: String,
     },
+    /// There is no memory for a tensor, not even for a while.
+    #[error(
+        "model.safetensors: there is no memory for \"{key}\", which has {bytes} bytes. Close other tabs and programs, or \
+         choose a smaller checkpoint."
+    )]
+    NoMemory {
+        /// The tensor.
+        key: String,
+        /// Its length.
+        bytes: usize,
+    },
     /// A weight is infinite or not a number, and so would be everything computed from it.
     #[error(
         "model.safetensors: \"{key}\" holds a value that is no finite number (the one numbered {index}). Download the \
@@ -125,6 +136,7 @@ impl CheckpointError {
             | Self::MissingTensor { .. }
             | Self::WrongShape { .. }
             | Self::UnsupportedDtype { .. }
+            | Self::NoMemory { .. }
             | Self::NotFinite { .. } => WEIGHTS_FILE,
         }
     }
@@ -159,6 +171,7 @@ impl From<CheckpointError> for Problem {
             E::UnsupportedDtype { key, found } => {
                 problem("unsupported-dtype").with("key", key).with("found", found)
             }
+            E::NoMemory { key, bytes } => problem("no-memory").with("key", key).with("bytes", bytes),
             E::NotFinite { key, index } => problem("not-finite").with("key", key).with("index", index),
         }
     }

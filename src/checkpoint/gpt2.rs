@@ -1,8 +1,8 @@
 //! GPT-2's weights by their names in the published code, and the keys under which checkpoints keep them
 //! (Radford et al. 2019).
 
-use super::tensors::Reader;
-use super::{CheckpointError, Gpt2Config, Linear, Matrix, Norm, TensorFile};
+use super::header::Reader;
+use super::{CheckpointError, Gpt2Config, Header, Linear, Matrix, Norm};
 
 /// All weights of a GPT-2.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,17 +37,17 @@ pub struct Gpt2Layer {
 }
 
 impl Gpt2Weights {
-    /// Reads the weights that `config` asks for, and counts them.
+    /// Finds the weights that `config` asks for, and counts them.
     ///
     /// Keys may begin with `transformer.` or not. The causal mask that older files keep (`attn.bias`,
     /// `attn.masked_bias`) is no weight and is left alone.
     ///
     /// # Errors
-    /// A tensor is missing, has another shape, an unread storage type, or values that are no numbers.
-    pub fn read(config: &Gpt2Config, file: &TensorFile) -> Result<(Gpt2Weights, usize), CheckpointError> {
+    /// A tensor is missing, has another shape, or an unread storage type.
+    pub fn find(config: &Gpt2Config, header: &Header) -> Result<(Gpt2Weights, usize), CheckpointError> {
         let Gpt2Config { vocab_size, n_embd, n_inner, .. } = *config;
-        let prefix = if file.has_prefix("transformer.") { "transformer." } else { "" };
-        let reader = Reader::new(file);
+        let prefix = if header.has_prefix("transformer.") { "transformer." } else { "" };
+        let reader = Reader::new(header);
         let key = |name: &str| format!("{prefix}{name}");
 
         let layer = |index: usize| {
@@ -67,12 +67,7 @@ impl Gpt2Weights {
             wpe: reader.matrix(&key("wpe.weight"), config.n_positions, n_embd)?,
             layers: (0..config.n_layer).map(layer).collect::<Result<_, _>>()?,
             ln_f: reader.norm(&key("ln_f"), n_embd)?,
-            lm_head: reader.untied(
-                config.tie_word_embeddings,
-                "lm_head.weight",
-                &key("wte.weight"),
-                [vocab_size, n_embd],
-            )?,
+            lm_head: reader.untied(config.tie_word_embeddings, "lm_head.weight", [vocab_size, n_embd])?,
         };
         Ok((weights, reader.count()))
     }

@@ -1,22 +1,28 @@
 //! Bytes to typed weights: `config.json` and `model.safetensors` of a Hugging Face folder, for BERT and GPT-2.
 //!
-//! [`load`] is the way in. Every shape comes from `config.json`; nothing is allocated before the file was seen to
-//! hold it; every failure is a [`CheckpointError`] that names the file and the key. There is no I/O here (that is
-//! [`crate::hub`]'s) and no tensor library: the weights are plain numbers, so that every engine can take them.
+//! [`Checkpoint::read`] is the way in: `config.json` and the first bytes of the weights' file tell what the network is and
+//! where each tensor lies, so that an engine can make room before the weights arrive, one by one
+//! ([`TensorStream`]) or all at once ([`TensorFile`]). Every failure is a [`CheckpointError`] that names the file and the
+//! key. There is no I/O here (that is [`crate::hub`]'s) and no tensor library: the weights are plain numbers, so that
+//! every engine can take them.
 
 mod bert;
 mod config;
 mod error;
+mod file;
 mod gpt2;
-mod tensors;
+mod header;
+mod stream;
 mod weights;
 
 pub use bert::{BertLayer, BertWeights, MlmHead};
 pub use config::{Activation, BertConfig, Config, Gpt2Config};
 pub use error::CheckpointError;
+pub use file::TensorFile;
 pub use gpt2::{Gpt2Layer, Gpt2Weights};
-pub use tensors::TensorFile;
-pub use weights::{Linear, Matrix, Norm};
+pub use header::Header;
+pub use stream::{Arrived, TensorStream};
+pub use weights::{Linear, Matrix, Norm, NumberType, Numbers, Tensor};
 
 use crate::trace::Family;
 
@@ -27,7 +33,7 @@ pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// The file of a checkpoint that holds its weights.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
 
-/// A checkpoint as it was read: a network of one of the two architectures.
+/// A checkpoint: a network of one of the two architectures, and where its weights lie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     /// Its sizes and its weights.
@@ -59,6 +65,24 @@ pub enum Network {
 }
 
 impl Checkpoint {
+    /// Reads a checkpoint from the bytes of `config.json` and the header of `model.safetensors`.
+    ///
+    /// # Errors
+    /// Whatever is wrong with either, or between them: see [`CheckpointError`].
+    pub fn read(config: &[u8], header: &Header) -> Result<Checkpoint, CheckpointError> {
+        let (network, parameters) = match Config::parse(config)? {
+            Config::Bert(config) => {
+                let (weights, parameters) = BertWeights::find(&config, header)?;
+                (Network::Bert { config, weights }, parameters)
+            }
+            Config::Gpt2(config) => {
+                let (weights, parameters) = Gpt2Weights::find(&config, header)?;
+                (Network::Gpt2 { config, weights }, parameters)
+            }
+        };
+        Ok(Checkpoint { network, parameters, half_precision: header.half_precision() })
+    }
+
     /// The architecture.
     pub fn family(&self) -> Family {
         match self.network {
@@ -66,25 +90,4 @@ impl Checkpoint {
             Network::Gpt2 { .. } => Family::Gpt2,
         }
     }
-}
-
-/// Reads a checkpoint from the bytes of `config.json` and `model.safetensors`.
-///
-/// # Errors
-/// Whatever is wrong with either file: see [`CheckpointError`].
-pub fn load(config: &[u8], weights: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
-    let config = Config::parse(config)?;
-    let file = TensorFile::parse(weights)?;
-    let half_precision = file.half_precision();
-    let (network, parameters) = match config {
-        Config::Bert(config) => {
-            let (weights, parameters) = BertWeights::read(&config, &file)?;
-            (Network::Bert { config, weights }, parameters)
-        }
-        Config::Gpt2(config) => {
-            let (weights, parameters) = Gpt2Weights::read(&config, &file)?;
-            (Network::Gpt2 { config, weights }, parameters)
-        }
-    };
-    Ok(Checkpoint { network, parameters, half_precision })
 }

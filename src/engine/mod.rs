@@ -1,14 +1,18 @@
 //! A loaded model and its tokenizer answer requests. The page speaks to it by the messages of [`protocol`].
 //!
-//! [`Session`] is one loaded model; it computes on the CPU from the start, and on a GPU once one was prepared and its
-//! self-check passed. The worker around it (`src/bin/engine.rs`) does the talking.
+//! [`Session`] is one loaded model on one engine: [`Session::on_cpu`] has the network in Burn, a [`Loader`] brings it to a
+//! GPU. The two workers around it (`src/bin/`) do the talking: one has the GPU and nothing of Burn, the other the CPU.
 
 pub mod protocol;
 
 #[cfg(feature = "engine")]
 mod check;
 #[cfg(feature = "engine")]
+mod cpu;
+#[cfg(feature = "engine")]
 mod generate;
+#[cfg(feature = "engine")]
+mod gpu;
 #[cfg(feature = "engine")]
 mod network;
 #[cfg(feature = "engine")]
@@ -16,5 +20,7 @@ mod session;
 
 #[cfg(feature = "engine")]
 pub use check::Reference;
+#[cfg(feature = "engine")]
+pub use gpu::Loader;
 #[cfg(feature = "engine")]
 pub use session::Session;

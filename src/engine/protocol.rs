@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::trace::{Ablation, Activation, Candidate, Dispatches, Family, Hook, ModelCard, Run, Token};
+use crate::trace::{
+    Ablation, Activation, Candidate, Dispatches, Family, Hook, ModelCard, Run, Token, WeightType,
+};
 
 /// A numbered question of the page.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,12 @@ pub enum Ask {
         source: String,
         /// Insist on an engine; otherwise WebGPU where it is there and right, else the CPU.
         engine: Option<EngineKind>,
+        /// How to keep the weights on the GPU; otherwise as in the file, but large ones in half precision.
+        #[serde(default)]
+        weights: Option<WeightType>,
+        /// Between the workers: why the CPU is asked.
+        #[serde(default)]
+        instead: Option<Instead>,
     },
     /// Run the loaded model of a family once.
     Run {
@@ -47,6 +55,24 @@ pub enum Ask {
         /// From what, how far and how.
         generate: GenerateRequest,
     },
+}
+
+impl Ask {
+    /// Load a checkpoint, wherever and however it is best computed.
+    pub fn load(source: String) -> Ask {
+        Ask::Load { source, engine: None, weights: None, instead: None }
+    }
+}
+
+/// What the CPU's worker is told of the GPU that it stands in for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instead {
+    /// Why the GPU does not compute.
+    pub reason: Problem,
+    /// Its name, where there is one.
+    pub adapter: Option<String>,
+    /// Whether it is software.
+    pub software: bool,
 }
 
 /// One run of a model.
@@ -211,7 +237,9 @@ pub struct EngineStatus {
     pub model: ModelCard,
     /// Where it computes now.
     pub engine: EngineKind,
-    /// Whether the choice is final; before that the CPU answers while the GPU is prepared and checked.
+    /// How it keeps the weights.
+    pub weights: WeightType,
+    /// Whether the choice is final; before that the self-check runs, and may yet say no.
     pub settled: bool,
     /// The adapter as the browser names it; empty if it names nothing.
     pub adapter: Option<String>,
@@ -248,6 +276,17 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Nothing was loaded that could answer.
+    pub fn no_model() -> Problem {
+        Problem::new("no-model", "no model of this kind is loaded; call load first")
+    }
+
+    /// Whether it is the GPU that is of no use, whatever the model.
+    pub fn is_of_the_gpu(&self) -> bool {
+        let no_gpu = ["insecure-context", "no-webgpu", "no-adapter", "self-check-failed"];
+        self.code.starts_with("gpu-") || no_gpu.contains(&self.code.as_str())
+    }
+
     /// A problem without anything to fill in.
     pub fn new(code: &str, detail: impl Into<String>) -> Problem {
         Problem { code: code.to_owned(), detail: detail.into(), args: BTreeMap::new() }

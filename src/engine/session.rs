@@ -1,55 +1,44 @@
 //! One loaded model: its tokenizer, its network, and the runs it answers.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use web_time::Instant;
 
-use super::check::{Expected, Reference};
+use super::check::Reference;
 use super::network::{Network, Pass};
 use super::protocol::{EngineKind, Problem, RunRequest, SelfCheck};
 use crate::checkpoint::{self, Checkpoint};
-use crate::gpu::Gpu;
-use crate::hub::Files;
 use crate::lesson::sampling::softmax;
 use crate::tokenization::Tokenizer;
 use crate::trace::{
-    Ablation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Prediction, Run, Token,
+    Ablation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Patch, Prediction,
+    Run, Token, WeightType,
 };
 
 /// Candidates listed for a prediction when the request names no number.
 pub(super) const TOP_K: usize = 8;
 
-/// What a model without stored reference values is checked on.
-const CHECK_TEXT: &str = "The cat sat on the mat.";
-
-/// A loaded model. It computes on the CPU, and on a GPU after [`Session::move_to_gpu`].
+/// A loaded model on one engine.
 pub struct Session {
     card: ModelCard,
     tokenizer: Tokenizer,
-    cpu: Rc<Network>,
-    gpu: RefCell<Option<Rc<Network>>>,
-    /// Why the GPU was left, if it was.
-    fault: RefCell<Option<Problem>>,
+    engine: EngineKind,
+    weights: WeightType,
+    network: Box<dyn Network>,
 }
 
 impl Session {
-    /// Reads a checkpoint's files and puts the network on the CPU.
+    /// A session of a network.
     ///
     /// # Errors
-    /// Whatever is wrong with one of the files; it is named.
-    pub fn new(source: &str, files: &Files) -> Result<Session, Problem> {
-        let checkpoint = checkpoint::load(&files.config, files.weights.clone())?;
-        let tokenizer = Tokenizer::parse(&files.tokenizer)?;
-        let card = card(source, &checkpoint);
+    /// `tokenizer-mismatch` if the tokenizer has pieces that the model does not know.
+    pub(super) fn new(
+        card: ModelCard,
+        tokenizer: Tokenizer,
+        engine: EngineKind,
+        weights: WeightType,
+        network: Box<dyn Network>,
+    ) -> Result<Session, Problem> {
         tokenizer.check_vocabulary(card.family, card.vocabulary)?;
-        Ok(Session {
-            card,
-            tokenizer,
-            cpu: Rc::new(Network::on_cpu(checkpoint)),
-            gpu: RefCell::default(),
-            fault: RefCell::default(),
-        })
+        Ok(Session { card, tokenizer, engine, weights, network })
     }
 
     /// The model's sizes.
@@ -57,77 +46,29 @@ impl Session {
         &self.card
     }
 
-    /// Where it computes now.
+    /// Where it computes.
     pub fn engine(&self) -> EngineKind {
-        if self.gpu.borrow().is_some() { EngineKind::WebGpu } else { EngineKind::Cpu }
+        self.engine
     }
 
-    /// Why the GPU was left during a run, if it was.
-    pub fn fault(&self) -> Option<Problem> {
-        self.fault.borrow().clone()
+    /// How its weights are kept.
+    pub fn weights(&self) -> WeightType {
+        self.weights
     }
 
-    /// Puts the network on a GPU and compares its values with the reference; on success it computes there from now
-    /// on, else it stays on the CPU.
-    ///
-    /// # Errors
-    /// `gpu-limits` if the model does not fit, `gpu-failed` if it cannot compute there at all, `self-check-failed` if it
-    /// computes wrong numbers.
-    pub async fn move_to_gpu(
-        &self,
-        files: &Files,
-        gpu: Rc<Gpu>,
-        reference: &Reference,
-    ) -> Result<SelfCheck, Problem> {
-        let checkpoint = checkpoint::load(&files.config, files.weights.clone())?;
-        let network = Rc::new(Network::on_gpu(&checkpoint, gpu).await?);
-        let check = self.check_on(&network, reference).await?;
-        if !check.ok {
-            let detail = format!("the GPU's numbers differ from the reference by {}", check.max_abs_diff);
-            return Err(Problem::new("self-check-failed", detail).with("diff", check.max_abs_diff));
-        }
-        *self.gpu.borrow_mut() = Some(network);
-        Ok(check)
-    }
-
-    /// Computes on the CPU from now on, unless another GPU has taken over from `gpu` already.
-    fn leave_gpu(&self, gpu: &Rc<Network>, why: Problem) {
-        let mut current = self.gpu.borrow_mut();
-        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, gpu)) {
-            *current = None;
-            *self.fault.borrow_mut() = Some(why);
-        }
-    }
-
-    /// Compares the values of the engine that computes now with the reference.
+    /// Compares its values with reference values.
     ///
     /// # Errors
     /// As [`Session::run`].
     pub async fn check(&self, reference: &Reference) -> Result<SelfCheck, Problem> {
-        self.check_on(&self.network(), reference).await
-    }
-
-    /// Reference values for a model that brings none: those of the CPU path.
-    ///
-    /// # Errors
-    /// As [`Session::run`].
-    pub async fn own_reference(&self) -> Result<Reference, Problem> {
-        let position = 1;
-        let values = self.row(&self.cpu, CHECK_TEXT, position).await?;
-        let ids = (0..values.len()).collect();
-        Ok(Reference { text: CHECK_TEXT.to_owned(), logits: Expected { position, ids, values } })
-    }
-
-    async fn check_on(&self, network: &Rc<Network>, reference: &Reference) -> Result<SelfCheck, Problem> {
-        let row = self.row(network, &reference.text, reference.logits.position).await?;
+        let row = self.row(&reference.text, reference.logits.position).await?;
         Ok(reference.compare(&row))
     }
 
     /// The logits at a position of `text`, or the final hidden state there if the model has no head.
-    async fn row(&self, network: &Rc<Network>, text: &str, position: usize) -> Result<Vec<f32>, Problem> {
+    async fn row(&self, text: &str, position: usize) -> Result<Vec<f32>, Problem> {
         let want = vec![Hook::Logits, Hook::FinalHidden];
-        let request = RunRequest { text: text.to_owned(), want, ..RunRequest::default() };
-        let run = self.run_on(network, &request).await?;
+        let run = self.run(&RunRequest { text: text.to_owned(), want, ..RunRequest::default() }).await?;
         let row =
             run.activation(Hook::Logits).or_else(|| run.activation(Hook::FinalHidden)).and_then(|recorded| {
                 let width = *recorded.shape.last()?;
@@ -136,48 +77,37 @@ impl Session {
         Ok(row.unwrap_or_default().to_vec())
     }
 
-    /// Runs the model once. If the GPU fails it is left, and the run is done on the CPU.
-    ///
-    /// # Errors
-    /// `empty-text`, `too-long`, `unknown-activation`, `bad-request`: the request must be changed.
-    pub async fn run(&self, request: &RunRequest) -> Result<Run, Problem> {
-        let network = self.network();
-        match self.run_on(&network, request).await {
-            // Several runs may wait on a GPU when it fails; each is done again.
-            Err(problem) if problem.code.starts_with("gpu-") && !Rc::ptr_eq(&network, &self.cpu) => {
-                self.leave_gpu(&network, problem);
-                self.run_on(&self.cpu, request).await
-            }
-            outcome => outcome,
-        }
-    }
-
     /// What the GPU did for the last run: its dispatches, timed where it can be asked for the time.
     ///
     /// # Errors
     /// `no-kernels` if the model computes on the CPU or has not run yet; `gpu-failed`, `gpu-lost`.
     pub async fn kernels(&self) -> Result<Dispatches, Problem> {
-        self.network().kernels().await
+        self.network.kernels().await
     }
 
-    fn network(&self) -> Rc<Network> {
-        self.gpu.borrow().clone().unwrap_or_else(|| Rc::clone(&self.cpu))
-    }
-
-    async fn run_on(&self, network: &Rc<Network>, request: &RunRequest) -> Result<Run, Problem> {
+    /// Runs the model once.
+    ///
+    /// # Errors
+    /// `empty-text`, `too-long`, `unknown-activation`, `bad-request`: the request must be changed. `gpu-failed`,
+    /// `gpu-lost`, `gpu-limits`: the GPU is of no use.
+    pub async fn run(&self, request: &RunRequest) -> Result<Run, Problem> {
         let started = Instant::now();
         self.check_hooks(&request.want)?;
         let (tokens, truncated) = self.tokens(request)?;
         self.check_ablation(&request.ablate, tokens.len())?;
         let predict = self.predicted(&tokens);
 
-        let ablate = &request.ablate;
+        let mut ablate = request.ablate.clone();
+        let sources = self.sources(&mut ablate.patch, tokens.len())?;
+        let ablate = &ablate;
         let cached = request.cached && self.card.family == Family::Gpt2 && ablate.is_empty();
-        let pass = Pass { tokens: &tokens, predict: &predict, want: &request.want, cached, ablate };
-        let outcome = network.run(&pass).await?;
+        let want = &request.want;
+        let pass = Pass { tokens: &tokens, predict: &predict, want, cached, ablate, sources: &sources };
+        let outcome = self.network.run(&pass).await?;
         let scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
         if scores.into_iter().any(|score| !score.is_finite()) {
-            return Err(Problem::new("gpu-failed", "the model's scores are not finite numbers"));
+            let code = if self.engine == EngineKind::WebGpu { "gpu-failed" } else { "internal" };
+            return Err(Problem::new(code, "the model's scores are not finite numbers"));
         }
         let nsp = outcome.next_sentence.filter(|_| self.card.next_sentence);
 
@@ -230,6 +160,36 @@ impl Session {
             return refuse("GPT has no segment embedding to leave out".to_owned());
         }
         Ok(())
+    }
+
+    /// The inputs of the runs that hidden states are taken from; the states are given their first names. Refuses places that
+    /// they or this input of `tokens` tokens do not have.
+    fn sources(&self, patches: &mut [Patch], tokens: usize) -> Result<Vec<Vec<Token>>, Problem> {
+        let known = Hook::all(self.card.family, self.card.layers);
+        let source = |patch: &mut Patch| {
+            let Patch { hook, position, text, text_b, .. } = patch;
+            let Some(state) = hook.state(self.card.layers).filter(|_| known.contains(hook)) else {
+                let detail = format!(
+                    "\"{hook}\" cannot be patched: take the residual stream of a block, blocks.0.hook_resid_post for \
+                     example, or ln_final.hook_normalized"
+                );
+                return Err(Problem::new("bad-request", detail));
+            };
+            *hook = state;
+            let (text, text_b) = (text.clone(), text_b.clone());
+            let (source, _) = self.tokens(&RunRequest { text, text_b, ..RunRequest::default() })?;
+            for (position, tokens, which) in
+                [(*position, tokens, "the input"), (patch.source(), source.len(), "the patch's text")]
+            {
+                if position >= tokens {
+                    let detail =
+                        format!("{which} has no position {position}: it has {tokens} tokens, counted from 0");
+                    return Err(Problem::new("bad-request", detail));
+                }
+            }
+            Ok(source)
+        };
+        patches.iter_mut().map(source).collect()
     }
 
     /// The tokens the model reads, and how many of the text's were left out.
@@ -316,7 +276,8 @@ impl Session {
     }
 }
 
-fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
+/// What is known of a checkpoint.
+pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
     let source = source.to_owned();
     let parameters = checkpoint.parameters;
     match &checkpoint.network {

@@ -2,7 +2,7 @@
 
 use super::builder::{And, Builder};
 use super::kernels::linear::Rows;
-use crate::checkpoint::{BertConfig, BertWeights, Linear, Matrix};
+use crate::checkpoint::{BertConfig, BertWeights};
 use crate::trace::Hook;
 
 /// Writes the pass.
@@ -11,11 +11,11 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
     let scale = ((config.hidden_size / heads) as f32).sqrt().recip();
 
     let words = plan.words(&weights.word);
-    let sum = plan.embed(words, &weights.position, Some(&weights.token_type));
+    let sum = plan.embed(&words, &weights.position, Some(&weights.token_type));
     let mut x = plan.normed(sum, &weights.embed_norm, epsilon);
     for (l, layer) in weights.layers.iter().enumerate() {
         plan.hook(Hook::ResidPre(l), x);
-        let qkv = plan.qkv(x, &side_by_side([&layer.query, &layer.key, &layer.value]), l, heads);
+        let qkv = plan.qkv(x, &[&layer.query, &layer.key, &layer.value], l, heads);
         let z = plan.attend(qkv, l, heads, scale);
         let and = And { residual: Some(x), hook: Some(Hook::AttnOut(l)), ..And::default() };
         let sum = plan.linear(z, &layer.attn_output, Rows::New, and);
@@ -39,7 +39,7 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
         let transformed = plan.linear(x, &head.transform, Rows::Predicted, and);
         let transformed = plan.normed(transformed, &head.norm, epsilon);
         let decoder = head.decoder.as_ref().map_or(words, |table| plan.words(table));
-        plan.logits(transformed, decoder, &head.decoder_bias, Rows::Gathered);
+        plan.logits(transformed, &decoder, Some(&head.decoder_bias), Rows::Gathered);
     }
     if let Some(pooler) = &weights.pooler {
         let tanh = Some(crate::checkpoint::Activation::Tanh);
@@ -50,18 +50,5 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
             let scores = plan.linear(pooled, head, Rows::First, and);
             plan.next_sentence(scores);
         }
-    }
-}
-
-/// Maps of the same input as one, their outputs side by side.
-fn side_by_side(maps: [&Linear; 3]) -> Linear {
-    let [first, ..] = maps;
-    let rows = first.weight.rows;
-    let cols = maps.iter().map(|map| map.weight.cols).sum();
-    let row = |map: &&Linear, k: usize| map.weight.data[k * map.weight.cols..][..map.weight.cols].to_vec();
-    let data = (0..rows).flat_map(|k| maps.iter().flat_map(move |map| row(map, k))).collect();
-    Linear {
-        weight: Matrix { rows, cols, data },
-        bias: maps.iter().flat_map(|map| map.bias.iter().copied()).collect(),
     }
 }

@@ -1,10 +1,12 @@
 //! The parts that a forward pass is written in: each adds its memory and its dispatches to a plan.
 
-use super::kernels::linear::{Rows, fold_norm};
-use super::kernels::{NONE, RunLayout, Widths, attention, embed, linear, norm};
-use super::plan::{Kernel, Place, Plan, Region, Step};
-use super::weights::{Stored, WeightType};
-use crate::checkpoint::{self, Activation, Matrix, Norm};
+use std::ops::Range;
+
+use super::kernels::linear::Rows;
+use super::kernels::{NONE, RunLayout, Widths, attention, embed, fold, linear, norm};
+use super::plan::{Fold, Kernel, Load, MatrixPlan, Place, Plan, Region, Step};
+use super::weights::{Layout, WeightType};
+use crate::checkpoint::{self, Activation, Matrix, Norm, Tensor};
 use crate::trace::Hook;
 
 /// The bytes that rows of logits may take; more predictions than fit are computed in turns.
@@ -36,9 +38,17 @@ pub(super) struct Qkv {
     values: Region,
 }
 
+/// A table of words as matrices of `[hidden, words]`: one, or several where one would be too large to bind.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    parts: Vec<usize>,
+}
+
 /// Writes a plan, a part after the other.
 pub(super) struct Builder {
     plan: Plan,
+    /// The most bytes that a matrix may have.
+    max_table: u64,
 }
 
 /// What a map does beside multiplying.
@@ -55,15 +65,24 @@ pub(super) struct And {
 }
 
 impl Builder {
-    /// Begins a plan for up to `capacity` positions.
-    pub(super) fn new(capacity: usize, causal: bool, weight_type: WeightType, widths: Widths) -> Builder {
+    /// Begins a plan for up to `capacity` positions, no matrix of which has more than `max_table` bytes if it can be
+    /// parted.
+    pub(super) fn new(
+        capacity: usize,
+        causal: bool,
+        weight_type: WeightType,
+        widths: Widths,
+        max_table: u64,
+    ) -> Builder {
         Builder {
             plan: Plan {
                 layout: RunLayout { capacity, wants: 0, heads: 0 },
                 widths,
                 weight_type,
                 matrices: Vec::new(),
-                vectors: Vec::new(),
+                vectors: 0,
+                loads: Vec::new(),
+                folds: Vec::new(),
                 arena: 0,
                 steps: Vec::new(),
                 places: Vec::new(),
@@ -72,14 +91,19 @@ impl Builder {
                 next_sentence: None,
                 causal,
                 head_words: 0,
+                residuals: Vec::new(),
                 order: Vec::new(),
             },
+            max_table,
         }
     }
 
     /// The plan of a model with the activations of `order`.
     pub(super) fn finish(mut self, order: Vec<Hook>) -> Plan {
         self.plan.order = order;
+        // Folds leave their results where the arena begins, before anything else is in it.
+        let folded = self.plan.folds.iter().map(|fold| fold.shape.outputs as usize * 2).max();
+        self.plan.arena = self.plan.arena.max(folded.unwrap_or_default());
         self.plan
     }
 
@@ -93,9 +117,16 @@ impl Builder {
         self.region(width, self.plan.layout.capacity)
     }
 
-    fn vector(&mut self, values: &[f32]) -> u32 {
-        let at = self.plan.vectors.len() as u32;
-        self.plan.vectors.extend_from_slice(values);
+    /// Room in `vectors`.
+    fn room(&mut self, count: usize) -> u32 {
+        self.plan.vectors += count;
+        (self.plan.vectors - count) as u32
+    }
+
+    /// A tensor in `vectors`.
+    fn vector(&mut self, tensor: &Tensor) -> u32 {
+        let at = self.room(tensor.count);
+        self.plan.loads.push(Load { tensor: tensor.clone(), at });
         at
     }
 
@@ -104,10 +135,21 @@ impl Builder {
         (self.plan.layout.wants - 1) as u32
     }
 
-    fn matrix(&mut self, inputs: usize, outputs: usize, value: impl Fn(usize, usize) -> f32) -> usize {
-        let columns = self.plan.widths.columns_in_group();
-        self.plan.matrices.push(Stored::new(inputs, outputs, columns, self.plan.weight_type, value));
+    /// Some columns of matrices that stand side by side.
+    fn matrix(&mut self, parts: Vec<Matrix>, columns: Range<usize>) -> usize {
+        let inputs = parts.first().map_or(0, |part| part.rows);
+        let (group, weight_type) = (self.plan.widths.columns_in_group(), self.plan.weight_type);
+        let scale = match weight_type {
+            WeightType::Int8 => self.room(columns.len()),
+            WeightType::F32 | WeightType::F16 => NONE,
+        };
+        let layout = Layout::new(inputs, columns.len(), group, weight_type);
+        self.plan.matrices.push(MatrixPlan { layout, parts, first: columns.start, scale });
         self.plan.matrices.len() - 1
+    }
+
+    fn whole(&mut self, matrix: &Matrix) -> usize {
+        self.matrix(vec![matrix.clone()], 0..matrix.cols)
     }
 
     fn place(&mut self, hook: Hook, place: Place) {
@@ -121,17 +163,22 @@ impl Builder {
     }
 
     /// A table of words, `[vocabulary, hidden]`, kept as the head that is tied to it reads it.
-    pub(super) fn words(&mut self, table: &Matrix) -> usize {
-        self.matrix(table.cols, table.rows, |d, id| table.data[id * table.cols + d])
+    pub(super) fn words(&mut self, table: &Matrix) -> Table {
+        let turned = table.turned();
+        let group = self.plan.widths.columns_in_group();
+        let column_bytes = (turned.rows * size_of::<f32>() / self.plan.weight_type.per_word()) as u64;
+        let most = (self.max_table / column_bytes.max(1)) as usize / group * group;
+        let firsts = (0..turned.cols).step_by(most.max(group));
+        let columns = firsts.map(|first| first..turned.cols.min(first + most.max(group)));
+        Table { parts: columns.map(|columns| self.matrix(vec![turned.clone()], columns)).collect() }
     }
 
     /// The sum of the embeddings.
-    pub(super) fn embed(&mut self, words: usize, position: &Matrix, segment: Option<&Matrix>) -> Stream {
+    pub(super) fn embed(&mut self, words: &Table, position: &Matrix, segment: Option<&Matrix>) -> Stream {
         let hidden = position.cols;
         let region = self.positions(hidden);
-        let position_table = self.vector(&position.data);
-        let segment_table = segment.map_or(NONE, |table| self.vector(&table.data));
-        let scale = self.scale(words);
+        let position_table = self.vector(&position.tensor);
+        let segment_table = segment.map_or(NONE, |table| self.vector(&table.tensor));
         let [want_word, want_position, want_segment] = [(); 3].map(|()| self.slot());
         let width = hidden as u32;
         let traced = |slot| Place::Traced { slot, width, heads: 0 };
@@ -141,19 +188,24 @@ impl Builder {
             self.place(Hook::TokenTypeEmbed, traced(want_segment));
         }
         self.place(Hook::EmbedSum, Place::Rows { region, rows: Rows::New, heads: 0 });
-        let padded = self.plan.matrices[words].padded;
-        let shape = embed::Shape {
-            hidden: width,
-            padded: padded as u32,
-            position_table,
-            segment_table,
-            scale,
-            sum: region.offset,
-            want_word,
-            want_position,
-            want_segment,
-        };
-        self.step(Hook::EmbedSum.to_string(), Kernel::Embed(shape), Some(words));
+        for &part in &words.parts {
+            let MatrixPlan { layout, first, scale, .. } = &self.plan.matrices[part];
+            let shape = embed::Shape {
+                hidden: width,
+                padded: layout.padded as u32,
+                first: *first as u32,
+                count: layout.outputs as u32,
+                position_table,
+                segment_table,
+                scale: *scale,
+                sum: region.offset,
+                want_word,
+                want_position,
+                want_segment,
+            };
+            self.step(Hook::EmbedSum.to_string(), Kernel::Embed(shape), Some(part));
+        }
+        self.plan.residuals.push((Hook::EmbedSum, region, self.plan.steps.len()));
         Stream { region, norm: None }
     }
 
@@ -168,6 +220,7 @@ impl Builder {
     /// Names the stream, as a reader sees it.
     pub(super) fn hook(&mut self, hook: Hook, stream: Stream) {
         let Region { offset, width } = stream.region;
+        self.plan.residuals.push((hook, stream.region, self.plan.steps.len()));
         let Some(norm) = stream.norm else {
             self.place(hook, Place::Rows { region: stream.region, rows: Rows::New, heads: 0 });
             return;
@@ -181,55 +234,46 @@ impl Builder {
         self.plan.steps.push(Step { computes, kernel, matrix: None, only_if: Some(want), head: false });
     }
 
-    fn scale(&mut self, matrix: usize) -> u32 {
-        if self.plan.matrices[matrix].scales.is_empty() {
-            return NONE;
-        }
-        let scales = self.plan.matrices[matrix].scales.clone();
-        self.vector(&scales)
-    }
-
-    /// The shape of a map from `x` to `y`, with the norm of `x` and the bias.
-    fn shape(&mut self, x: Stream, matrix: usize, bias: &[f32], y: Region, rows: Rows) -> linear::Shape {
-        let scale = self.scale(matrix);
-        let weights = &self.plan.matrices[matrix];
-        let mut shape = linear::Shape::new(weights, rows, x.region.offset, y.offset);
-        shape.scale = scale;
-        match x.norm {
-            None if bias.is_empty() => {}
-            None => shape.bias = self.vector(bias),
-            Some(norm) => {
-                let width = shape.inputs as usize;
-                let of = |at: u32| &self.plan.vectors[at as usize..][..width];
-                let (gamma_weights, bias) = fold_norm(weights, of(norm.gamma), of(norm.beta), bias);
-                shape.gamma = norm.gamma;
-                shape.epsilon = norm.epsilon;
-                shape.gamma_weights = self.vector(&gamma_weights);
-                shape.bias = self.vector(&bias);
-                if rows == Rows::New {
-                    shape.stats = norm.stats.offset;
-                }
+    /// The shape of a map from `x` to `y`, with the norm of `x` and the bias that begins at `bias` in `vectors`.
+    fn shape(&mut self, x: Stream, matrix: usize, bias: u32, y: u32, rows: Rows) -> linear::Shape {
+        let MatrixPlan { layout, scale, .. } = &self.plan.matrices[matrix];
+        let mut shape = linear::Shape::new(layout, rows, x.region.offset, y);
+        shape.scale = *scale;
+        shape.bias = bias;
+        if let Some(norm) = x.norm {
+            shape.gamma = norm.gamma;
+            shape.epsilon = norm.epsilon;
+            shape.gamma_weights = self.room(shape.outputs as usize * 2);
+            shape.bias = shape.gamma_weights + shape.outputs;
+            if rows == Rows::New {
+                shape.stats = norm.stats.offset;
             }
+            let shape = fold::Shape {
+                inputs: shape.inputs,
+                outputs: shape.outputs,
+                padded: shape.padded,
+                gamma: norm.gamma,
+                beta: norm.beta,
+                bias,
+                scale: shape.scale,
+                y: 0,
+            };
+            self.plan.folds.push(Fold { matrix, shape, to: self.plan.vectors - shape.outputs as usize * 2 });
         }
         shape
     }
 
     /// `and(x · weight + bias)`.
     pub(super) fn linear(&mut self, x: Stream, weights: &checkpoint::Linear, rows: Rows, and: And) -> Stream {
-        let Matrix { rows: inputs, cols: outputs, data } = &weights.weight;
-        let matrix = self.matrix(*inputs, *outputs, |k, output| data[k * outputs + output]);
-        self.linear_by(x, matrix, &weights.bias, rows, and)
-    }
-
-    fn linear_by(&mut self, x: Stream, matrix: usize, bias: &[f32], rows: Rows, and: And) -> Stream {
-        let outputs = self.plan.matrices[matrix].outputs;
+        let matrix = self.whole(&weights.weight);
+        let bias = self.vector(&weights.bias);
         let count = match rows {
             Rows::New => self.plan.layout.capacity,
             Rows::First => 1,
             Rows::Predicted | Rows::Gathered => self.plan.logits_rows,
         };
-        let y = self.region(outputs, count);
-        let mut shape = self.shape(x, matrix, bias, y, rows).activated(and.activation);
+        let y = self.region(weights.weight.cols, count);
+        let mut shape = self.shape(x, matrix, bias, y.offset, rows).activated(and.activation);
         if let Some(residual) = and.residual {
             shape.residual = residual.region.offset;
             if let Some(norm) = residual.norm {
@@ -250,14 +294,16 @@ impl Builder {
         Stream { region: y, norm: None }
     }
 
-    /// Queries, keys and values by one map, `[hidden, 3 hidden]`.
-    pub(super) fn qkv(&mut self, x: Stream, weights: &checkpoint::Linear, layer: usize, heads: usize) -> Qkv {
-        let Matrix { rows: hidden, cols: outputs, data } = &weights.weight;
-        let matrix = self.matrix(*hidden, *outputs, |k, output| data[k * outputs + output]);
-        let q = self.positions(*hidden);
-        let keys = self.positions(*hidden).offset;
-        let values = self.positions(*hidden);
-        let mut shape = self.shape(x, matrix, &weights.bias, q, Rows::New);
+    /// Queries, keys and values by one map, `[hidden, 3 hidden]`, or by three side by side.
+    pub(super) fn qkv(&mut self, x: Stream, maps: &[&checkpoint::Linear], layer: usize, heads: usize) -> Qkv {
+        let hidden = x.region.width as usize;
+        let matrix = self.matrix(maps.iter().map(|map| map.weight.clone()).collect(), 0..3 * hidden);
+        // They lie one after the other, since nothing else is put into `vectors` meanwhile.
+        let bias = maps.iter().map(|map| self.vector(&map.bias)).min().unwrap_or(NONE);
+        let q = self.positions(hidden);
+        let keys = self.positions(hidden).offset;
+        let values = self.positions(hidden);
+        let mut shape = self.shape(x, matrix, bias, q.offset, Rows::New);
         shape.keys = keys;
         shape.values = values.offset;
         shape.want = self.slot();
@@ -302,10 +348,19 @@ impl Builder {
     }
 
     /// The head that scores every word, by the table of words or by a table of its own.
-    pub(super) fn logits(&mut self, x: Stream, table: usize, bias: &[f32], rows: Rows) {
-        let and = And { hook: Some(Hook::Logits), ..And::default() };
-        let logits = self.linear_by(x, table, bias, rows, and);
-        self.plan.logits = Some(logits.region);
+    pub(super) fn logits(&mut self, x: Stream, table: &Table, bias: Option<&Tensor>, rows: Rows) {
+        let vocabulary = table.parts.iter().map(|part| self.plan.matrices[*part].layout.outputs).sum();
+        let bias = bias.map_or(NONE, |bias| self.vector(bias));
+        let y = self.region(vocabulary, self.plan.logits_rows);
+        for &part in &table.parts {
+            let first = self.plan.matrices[part].first as u32;
+            let bias = if bias == NONE { NONE } else { bias + first };
+            let mut shape = self.shape(x, part, bias, y.offset + first, rows);
+            shape.stride = y.width;
+            self.step(Hook::Logits.to_string(), Kernel::Linear(shape), Some(part));
+        }
+        self.place(Hook::Logits, Place::Rows { region: y, rows, heads: 0 });
+        self.plan.logits = Some(y);
     }
 
     /// Names the next-sentence scores.

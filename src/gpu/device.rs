@@ -60,6 +60,8 @@ pub struct Gpu {
     bindings: BindGroupLayout,
     pipelines: PipelineLayout,
     limits: wgpu::Limits,
+    /// The most bytes that a part of a table of words may have.
+    max_table: u64,
     name: String,
     software: bool,
     made: Cell<Made>,
@@ -117,6 +119,7 @@ impl Gpu {
             queue,
             bindings,
             pipelines,
+            max_table: max_binding(&limits),
             limits,
             name: info.name,
             software,
@@ -124,6 +127,12 @@ impl Gpu {
             bytes: Cell::default(),
             fault,
         })
+    }
+
+    /// Parts tables of words so that no part has more than `bytes`, even where the adapter allows more.
+    pub fn with_tables_of(mut self, bytes: u64) -> Gpu {
+        self.max_table = bytes.min(self.max_table);
+        self
     }
 
     /// The adapter's name; browsers give none.
@@ -181,12 +190,8 @@ impl Gpu {
 
     /// Counts a buffer, if it may be bound.
     fn fits(&self, needed: u64, usage: BufferUsages) -> Result<(), GpuError> {
-        let binding = if usage.contains(BufferUsages::STORAGE) {
-            self.limits.max_storage_buffer_binding_size
-        } else {
-            u64::MAX
-        };
-        let allowed = binding.min(self.limits.max_buffer_size);
+        let shaders = usage.contains(BufferUsages::STORAGE);
+        let allowed = if shaders { max_binding(&self.limits) } else { self.limits.max_buffer_size };
         if needed > allowed {
             return Err(GpuError::TooLarge { needed, allowed });
         }
@@ -269,9 +274,19 @@ impl Gpu {
         self.queue.submit([encoder.finish()]);
     }
 
-    /// Writes the beginning of a buffer before the next list of commands runs.
-    pub(super) fn write(&self, buffer: &Buffer, words: &[u32]) {
-        self.queue.write_buffer(buffer, 0, bytemuck::cast_slice(words));
+    /// Writes to a buffer, from the word numbered `at` on, before the next list of commands runs.
+    pub(super) fn write(&self, buffer: &Buffer, at: usize, words: &[u32]) {
+        self.queue.write_buffer(buffer, (at * size_of::<u32>()) as u64, bytemuck::cast_slice(words));
+    }
+
+    /// Hands over what was written, so that no copy of it has to wait.
+    pub(super) fn flush(&self) {
+        self.queue.submit([]);
+    }
+
+    /// The most bytes that a part of a table of words may have.
+    pub(super) fn max_table(&self) -> u64 {
+        self.max_table
     }
 
     /// Reads the first `count` values of a buffer that can be mapped, once the GPU is done with it.
@@ -336,6 +351,11 @@ impl Clock {
         let pairs = times.as_chunks::<2>().0;
         Ok(pairs.iter().map(|[begin, end]| end.saturating_sub(*begin) as f64 * self.ms).collect())
     }
+}
+
+/// The most bytes that a kernel may see of a buffer.
+fn max_binding(limits: &wgpu::Limits) -> u64 {
+    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
 }
 
 /// What every kernel sees: arena, weights, vectors, shape, run, trace.

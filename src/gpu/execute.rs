@@ -1,4 +1,5 @@
 //! A plan on a GPU: everything it needs is made once; a run writes one small buffer, encodes one pass, maps one buffer.
+//! The weights come later: [`super::load`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,10 +10,8 @@ use wgpu::{BindGroup, Buffer, BufferUsages, ComputePipeline};
 
 use super::device::{Gpu, GpuError};
 use super::kernels::linear::Rows;
-use super::kernels::{Op, RunWords, Widths, source};
+use super::kernels::{Op, RunWords};
 use super::plan::{Place, Plan, Step};
-use super::weights::WeightType;
-use crate::checkpoint::Checkpoint;
 use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
 
 /// What a run computes.
@@ -31,6 +30,8 @@ pub struct Input<'a> {
     pub cached: bool,
     /// What to leave out or change. Such a run takes nothing from an earlier one and leaves nothing to a later one.
     pub ablate: &'a Ablation,
+    /// The ids and segments of the runs that `ablate` takes hidden states from, one for each.
+    pub sources: &'a [(Vec<u32>, Vec<u32>)],
 }
 
 /// What came of it.
@@ -48,13 +49,13 @@ pub struct Output {
 
 /// A checkpoint on a GPU.
 pub struct GpuModel {
-    gpu: Rc<Gpu>,
-    plan: Plan,
+    pub(super) gpu: Rc<Gpu>,
+    pub(super) plan: Plan,
     pipelines: BTreeMap<Op, ComputePipeline>,
-    arena: Buffer,
-    run: Buffer,
-    vectors: Buffer,
-    matrices: Vec<Buffer>,
+    pub(super) arena: Buffer,
+    pub(super) run: Buffer,
+    pub(super) vectors: Buffer,
+    pub(super) matrices: Vec<Buffer>,
     /// The shape of each step.
     shapes: Vec<Buffer>,
     /// One run at a time.
@@ -74,8 +75,20 @@ struct Turn {
 struct Room {
     trace: Buffer,
     read: Buffer,
+    /// Hidden states of other runs; none until one is asked for.
+    states: Option<Buffer>,
     /// What each step sees.
     bindings: Vec<BindGroup>,
+}
+
+/// A row of the residual stream that is put in the place of what this run computed.
+struct Replaced {
+    /// The step before which that is done.
+    before: usize,
+    /// Where the row begins among the states, in numbers.
+    state: usize,
+    /// Its place in the arena, in numbers.
+    row: Range<usize>,
 }
 
 /// Where an activation is once the GPU is done.
@@ -123,39 +136,19 @@ impl Reading {
 }
 
 impl GpuModel {
-    /// Puts a checkpoint on a GPU, for texts as long as the model reads.
-    ///
-    /// # Errors
-    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::OutOfMemory`] if all of them are;
-    /// [`GpuError::Failed`] if it refuses a kernel.
-    pub async fn new(
-        gpu: Rc<Gpu>,
-        checkpoint: &Checkpoint,
-        weight_type: WeightType,
-    ) -> Result<GpuModel, GpuError> {
-        let widths = if gpu.software() { Widths::NARROW } else { Widths::WIDE };
-        let plan = Plan::new(checkpoint, weight_type, widths);
-        let before = gpu.bytes();
-        let device = Rc::clone(&gpu);
-        device.guarded(|| device.bytes() - before, || GpuModel::make(gpu, plan)).await
-    }
-
-    fn make(gpu: Rc<Gpu>, mut plan: Plan) -> Result<GpuModel, GpuError> {
-        let mut pipelines = BTreeMap::new();
-        for op in plan.steps.iter().flat_map(Step::ops) {
-            let text = source(op, plan.weight_type, &plan.widths, &plan.layout);
-            pipelines.entry(op).or_insert_with(|| gpu.pipeline(op.name(), &text));
-        }
+    /// Makes everything that a plan needs, with room for the weights.
+    pub(super) fn make(gpu: Rc<Gpu>, plan: Plan) -> Result<GpuModel, GpuError> {
+        // Room first: what does not fit is known before anything is compiled.
         let storage = BufferUsages::STORAGE;
-        let arena = gpu.buffer("arena", bytes(plan.arena), storage | BufferUsages::COPY_SRC)?;
-        let run = gpu.buffer("run", bytes(plan.layout.words()), storage | BufferUsages::COPY_DST)?;
-        let vectors: Vec<u32> = plan.vectors.iter().map(|value| value.to_bits()).collect();
-        let vectors = gpu.filled("vectors", &vectors, storage)?;
-        // The words live on the GPU from here on.
-        let words = plan.matrices.iter_mut().map(|stored| std::mem::take(&mut stored.words));
-        let matrices =
-            words.map(|words| gpu.filled("weights", &words, storage)).collect::<Result<Vec<_>, _>>()?;
-        plan.vectors.clear();
+        let filled = storage | BufferUsages::COPY_DST;
+        let matrices = plan
+            .matrices
+            .iter()
+            .map(|matrix| gpu.buffer("weights", bytes(matrix.layout.words()), filled))
+            .collect::<Result<Vec<_>, _>>()?;
+        let arena = gpu.buffer("arena", bytes(plan.arena), filled | BufferUsages::COPY_SRC)?;
+        let run = gpu.buffer("run", bytes(plan.layout.words()), filled)?;
+        let vectors = gpu.buffer("vectors", bytes(plan.vectors), filled)?;
         let shapes = plan
             .steps
             .iter()
@@ -163,11 +156,20 @@ impl GpuModel {
             .collect::<Result<Vec<_>, _>>()?;
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        let room = Room { trace: trace.clone(), read, bindings: Vec::new() };
+        let mut pipelines = BTreeMap::new();
+        for op in plan.steps.iter().flat_map(Step::ops) {
+            pipelines.entry(op).or_insert_with(|| gpu.pipeline(op.name(), &plan.source(op)));
+        }
+        let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None });
         let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
+    }
+
+    /// Something in place of the trace, while nothing is traced.
+    pub(super) fn trace(&mut self) -> Buffer {
+        self.turn.get_mut().room.trace.clone()
     }
 
     fn bindings(&self, trace: &Buffer) -> Vec<BindGroup> {
@@ -215,6 +217,7 @@ impl GpuModel {
         let (first, later) = predict.split_at(predict.len().min(self.plan.logits_rows));
         // What lies in the arena is overwritten from here on, and whole again when the run is done.
         known.clear();
+        let replaced = self.take_states(room, input)?;
 
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
         words.ablate(input.ablate, self.plan.head_words);
@@ -228,7 +231,7 @@ impl GpuModel {
             .filter(|hook| input.want.contains(hook))
             .filter_map(|hook| self.piece(*hook, predict.len(), input.ablate, &mut words, &mut reading))
             .collect();
-        let values = self.submit(room, &words, &reading, false).await?;
+        let values = self.submit(room, &words, &reading, &replaced, false).await?;
         let (arena, trace) = values.split_at(reading.from_arena);
 
         let mut logits = logits_at.map_or_else(Vec::new, |at| arena[at].to_vec());
@@ -237,7 +240,7 @@ impl GpuModel {
                 let words = RunWords::new(self.plan.layout, past, ids, segments, some);
                 let mut reading = Reading::default();
                 reading.take(region.rows(0..some.len()));
-                logits.extend(self.submit(room, &words, &reading, true).await?);
+                logits.extend(self.submit(room, &words, &reading, &[], true).await?);
             }
         }
         if plain {
@@ -307,9 +310,63 @@ impl GpuModel {
         })
     }
 
-    /// The dispatches of a run.
-    fn launches<'a>(&'a self, room: &'a Room, words: &'a RunWords) -> impl Iterator<Item = Launch<'a>> {
-        self.plan.steps.iter().zip(&room.bindings).filter_map(|(step, bindings)| {
+    /// Computes the runs that hidden states are taken from, and keeps those.
+    fn take_states(&self, room: &mut Room, input: &Input<'_>) -> Result<Vec<Replaced>, GpuError> {
+        let Input { ablate: Ablation { patch: patches, .. }, sources, .. } = input;
+        let places = patches
+            .iter()
+            .filter_map(|patch| self.plan.residuals.iter().find(|(hook, ..)| *hook == patch.hook));
+        let mut replaced: Vec<Replaced> = Vec::new();
+        let mut length = 0;
+        for (patch, (_, region, before)) in patches.iter().zip(places) {
+            let row = region.rows(patch.position..patch.position + 1);
+            replaced.push(Replaced { before: *before, state: length, row });
+            length += region.width as usize;
+        }
+        if room.states.as_ref().is_none_or(|states| states.size() < bytes(length)) && length > 0 {
+            let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
+            if let Some(small) = room.states.replace(self.gpu.buffer("states", bytes(length), usage)?) {
+                small.destroy();
+            }
+        }
+        let Some(states) = &room.states else { return Ok(replaced) };
+        for (((ids, segments), patch), Replaced { before, state, row }) in
+            sources.iter().zip(patches).zip(&replaced)
+        {
+            let words = RunWords::new(self.plan.layout, 0, ids, segments, &[]);
+            self.gpu.write(&self.run, 0, words.words());
+            let mut encoder = self.gpu.encoder();
+            self.encode(&mut encoder, self.launches(room, &words, 0..*before));
+            let offset = row.start - patch.position * row.len() + patch.source() * row.len();
+            encoder.copy_buffer_to_buffer(
+                &self.arena,
+                bytes(offset),
+                states,
+                bytes(*state),
+                bytes(row.len()),
+            );
+            self.gpu.submit(encoder);
+        }
+        Ok(replaced)
+    }
+
+    /// Encodes dispatches as one pass.
+    fn encode<'a>(&self, encoder: &mut wgpu::CommandEncoder, launches: impl Iterator<Item = Launch<'a>>) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for launch in launches {
+            launch.encode(&mut pass);
+        }
+    }
+
+    /// The dispatches of some steps of a run.
+    fn launches<'a>(
+        &'a self,
+        room: &'a Room,
+        words: &'a RunWords,
+        steps: Range<usize>,
+    ) -> impl Iterator<Item = Launch<'a>> {
+        let steps = self.plan.steps[steps.clone()].iter().zip(&room.bindings[steps]);
+        steps.filter_map(|(step, bindings)| {
             let wanted = step.only_if.is_none_or(|slot| words.wants(slot));
             let (op, grid) = step.launch(words, &self.plan.widths);
             let something = wanted && grid.iter().all(|count| *count > 0);
@@ -326,10 +383,11 @@ impl GpuModel {
     pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
         let turn = self.turn.lock().await;
         let Some(words) = &turn.last else { return Ok(None) };
-        let launches: Vec<Launch<'_>> = self.launches(&turn.room, words).collect();
+        let steps = 0..self.plan.steps.len();
+        let launches: Vec<Launch<'_>> = self.launches(&turn.room, words, steps).collect();
         let count = launches.len() as u32;
         let clock = self.gpu.clock(count * 2)?;
-        self.gpu.write(&self.run, words.words());
+        self.gpu.write(&self.run, 0, words.words());
         let mut encoder = self.gpu.encoder();
         for (index, launch) in (0..).zip(&launches) {
             let timestamp_writes = clock.as_ref().map(|clock| clock.around(index));
@@ -355,10 +413,12 @@ impl GpuModel {
                 ms: times.get(index).copied(),
             }
         };
-        let source = |op: Op| source(op, self.plan.weight_type, &self.plan.widths, &self.plan.layout);
         Ok(Some(Dispatches {
             dispatches: launches.iter().enumerate().map(dispatch).collect(),
-            sources: launches.iter().map(|launch| (launch.op.name().to_owned(), source(launch.op))).collect(),
+            sources: launches
+                .iter()
+                .map(|launch| (launch.op.name().to_owned(), self.plan.source(launch.op)))
+                .collect(),
         }))
     }
 
@@ -368,16 +428,27 @@ impl GpuModel {
         room: &mut Room,
         words: &RunWords,
         reading: &Reading,
+        replaced: &[Replaced],
         heads_only: bool,
     ) -> Result<Vec<f32>, GpuError> {
         self.make_room(room, reading.from_trace, reading.len())?;
-        self.gpu.write(&self.run, words.words());
+        self.gpu.write(&self.run, 0, words.words());
         let mut encoder = self.gpu.encoder();
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for launch in self.launches(room, words).filter(|launch| launch.step.head || !heads_only) {
-            launch.encode(&mut pass);
+        let launches = |steps: Range<usize>| {
+            self.launches(room, words, steps).filter(|launch| launch.step.head || !heads_only)
+        };
+        // One pass, unless something is put in between.
+        let mut next = 0;
+        let mut in_order: Vec<&Replaced> = replaced.iter().collect();
+        in_order.sort_by_key(|replaced| replaced.before);
+        for Replaced { before, state, row } in in_order {
+            let Some(states) = &room.states else { break };
+            self.encode(&mut encoder, launches(next..*before));
+            let (from, to) = (bytes(*state), bytes(row.start));
+            encoder.copy_buffer_to_buffer(states, from, &self.arena, to, bytes(row.len()));
+            next = *before;
         }
-        drop(pass);
+        self.encode(&mut encoder, launches(next..self.plan.steps.len()));
 
         let mut to = 0;
         let mut copy = |from: &Buffer, range: Range<usize>| {
@@ -398,9 +469,9 @@ impl GpuModel {
 impl Drop for GpuModel {
     /// Gives the memory back at once: a browser would wait for its garbage collector, which does not see how much it is.
     fn drop(&mut self) {
-        let Room { trace, read, .. } = &self.turn.get_mut().room;
+        let Room { trace, read, states, .. } = &self.turn.get_mut().room;
         let own = [&self.arena, &self.run, &self.vectors, trace, read];
-        own.into_iter().chain(&self.matrices).chain(&self.shapes).for_each(Buffer::destroy);
+        own.into_iter().chain(states).chain(&self.matrices).chain(&self.shapes).for_each(Buffer::destroy);
     }
 }
 
@@ -429,6 +500,6 @@ fn shared(known: &[u32], ids: &[u32]) -> usize {
     shared.min(ids.len().saturating_sub(1))
 }
 
-fn bytes(numbers: usize) -> u64 {
+pub(super) fn bytes(numbers: usize) -> u64 {
     (numbers * size_of::<f32>()) as u64
 }

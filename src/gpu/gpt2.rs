@@ -10,11 +10,11 @@ pub(super) fn forward(plan: &mut Builder, config: &Gpt2Config, weights: &Gpt2Wei
     let (heads, epsilon) = (config.n_head, config.layer_norm_epsilon);
 
     let words = plan.words(&weights.wte);
-    let mut x = plan.embed(words, &weights.wpe, None);
+    let mut x = plan.embed(&words, &weights.wpe, None);
     for (l, layer) in weights.layers.iter().enumerate() {
         plan.hook(Hook::ResidPre(l), x);
         let normed = plan.normed(x, &layer.ln_1, epsilon);
-        let qkv = plan.qkv(normed, &layer.c_attn, l, heads);
+        let qkv = plan.qkv(normed, &[&layer.c_attn], l, heads);
         let z = plan.attend(qkv, l, heads, config.attention_scale(l));
         let and = And { residual: Some(x), hook: Some(Hook::AttnOut(l)), ..And::default() };
         let mid = plan.linear(z, &layer.c_proj, Rows::New, and);
@@ -33,5 +33,5 @@ pub(super) fn forward(plan: &mut Builder, config: &Gpt2Config, weights: &Gpt2Wei
 
     plan.predictions(config.vocab_size);
     let table = weights.lm_head.as_ref().map_or(words, |table| plan.words(table));
-    plan.logits(x, table, &[], Rows::Predicted);
+    plan.logits(x, &table, None, Rows::Predicted);
 }

@@ -6,6 +6,7 @@
 //! - [`plan`]: a forward pass as a list of dispatches, made once a checkpoint
 //! - [`builder`]: the parts that it is written in
 //! - [`bert`], [`gpt2`]: the forward passes, as the papers write them
+//! - [`load`]: a checkpoint's weights on their way to the GPU, a tensor after the other
 //! - [`execute`]: one run of a plan, and what is read back of it
 //!
 //! Absent: I/O, tokenizers, Burn. A run makes no pipeline, no buffer and no bind group: it writes one small buffer,
@@ -17,9 +18,11 @@ mod device;
 mod execute;
 mod gpt2;
 pub mod kernels;
+mod load;
 mod plan;
 mod weights;
 
 pub use device::{Gpu, GpuError, Made};
 pub use execute::{GpuModel, Input, Output};
-pub use weights::{Stored, WeightType};
+pub use load::Loading;
+pub use weights::{Layout, Stored, WeightType};

@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use super::builder::Builder;
 use super::kernels::linear::Rows;
-use super::kernels::{NONE, Op, RunLayout, RunWords, Widths, attention, embed, linear, norm};
-use super::weights::{Stored, WeightType};
+use super::kernels::{self, NONE, Op, RunLayout, RunWords, Widths, attention, embed, fold, linear, norm};
+use super::weights::{Layout, WeightType};
 use super::{bert, gpt2};
-use crate::checkpoint::{Checkpoint, Network};
+use crate::checkpoint::{Checkpoint, Matrix, Network, Tensor};
 use crate::trace::Hook;
 
 /// Rows of the arena: one for each position, or for each prediction.
@@ -87,7 +87,7 @@ impl Step {
 
     /// The bytes of weights and activations that it reads, each counted once, and those that it writes, but for what goes
     /// to the trace.
-    pub(super) fn traffic(&self, run: &RunWords, matrices: &[Stored]) -> [u64; 2] {
+    pub(super) fn traffic(&self, run: &RunWords, matrices: &[MatrixPlan]) -> [u64; 2] {
         let bytes = |numbers: usize| (numbers * size_of::<f32>()) as u64;
         let rows = run.rows();
         let keys = run.past() + rows;
@@ -99,9 +99,9 @@ impl Step {
             }
             Kernel::Linear(shape) => {
                 let rows = shape.which().count(run);
-                let stored = self.matrix.and_then(|index| matrices.get(index));
-                let weights = stored
-                    .map_or(0, |stored| stored.inputs * stored.outputs * 4 / stored.weight_type.per_word());
+                let layout = self.matrix.and_then(|index| matrices.get(index)).map(|matrix| &matrix.layout);
+                let weights = layout
+                    .map_or(0, |layout| layout.inputs * layout.outputs * 4 / layout.weight_type.per_word());
                 let added = if shape.residual == NONE { 0 } else { rows * shape.outputs as usize };
                 let x = rows * shape.inputs as usize;
                 [weights as u64 + bytes(x + added), bytes(rows * shape.outputs as usize)]
@@ -136,13 +136,43 @@ pub(super) enum Place {
     Map { slot: u32, heads: usize },
 }
 
+/// A matrix that kernels read, and what it is made of.
+#[derive(Clone, Debug)]
+pub(super) struct MatrixPlan {
+    pub layout: Layout,
+    /// The checkpoint's matrices, equally wide and side by side.
+    pub parts: Vec<Matrix>,
+    /// The first of their columns that is taken; as many follow as the layout has outputs.
+    pub first: usize,
+    /// Where the scales of the outputs are in `vectors`, if there are any.
+    pub scale: u32,
+}
+
+/// A tensor that goes into `vectors`.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    pub tensor: Tensor,
+    pub at: u32,
+}
+
+/// What a norm adds to the map by `matrix`: computed when the weights are there, then copied to `vectors`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fold {
+    pub matrix: usize,
+    pub shape: fold::Shape,
+    pub to: usize,
+}
+
 /// A checkpoint's forward pass.
 pub(super) struct Plan {
     pub layout: RunLayout,
     pub widths: Widths,
     pub weight_type: WeightType,
-    pub matrices: Vec<Stored>,
-    pub vectors: Vec<f32>,
+    pub matrices: Vec<MatrixPlan>,
+    /// Length of `vectors`, in numbers.
+    pub vectors: usize,
+    pub loads: Vec<Load>,
+    pub folds: Vec<Fold>,
     /// Length of the arena, in numbers.
     pub arena: usize,
     pub steps: Vec<Step>,
@@ -157,27 +187,40 @@ pub(super) struct Plan {
     pub causal: bool,
     /// Words of bits for the heads of a block.
     pub head_words: usize,
+    /// The residual stream wherever it has a name: where it lies, and before which step it is complete.
+    pub residuals: Vec<(Hook, Region, usize)>,
     /// The model's activations, in the order of the forward pass.
     pub order: Vec<Hook>,
 }
 
 impl Plan {
-    /// The forward pass of a checkpoint, for texts as long as the model reads.
-    pub(super) fn new(checkpoint: &Checkpoint, weight_type: WeightType, widths: Widths) -> Plan {
+    /// The forward pass of a checkpoint, for texts as long as the model reads. Tables are parted so that no part has more
+    /// than `max_table` bytes.
+    pub(super) fn new(
+        checkpoint: &Checkpoint,
+        weight_type: WeightType,
+        widths: Widths,
+        max_table: u64,
+    ) -> Plan {
+        let begin = |capacity, causal| Builder::new(capacity, causal, weight_type, widths, max_table);
         let (builder, layers) = match &checkpoint.network {
             Network::Bert { config, weights } => {
-                let capacity = config.max_position_embeddings;
-                let mut builder = Builder::new(capacity, false, weight_type, widths);
+                let mut builder = begin(config.max_position_embeddings, false);
                 bert::forward(&mut builder, config, weights);
                 (builder, config.num_hidden_layers)
             }
             Network::Gpt2 { config, weights } => {
-                let mut builder = Builder::new(config.n_positions, true, weight_type, widths);
+                let mut builder = begin(config.n_positions, true);
                 gpt2::forward(&mut builder, config, weights);
                 (builder, config.n_layer)
             }
         };
         builder.finish(Hook::all(checkpoint.family(), layers))
+    }
+
+    /// The WGSL of one of its kernels.
+    pub(super) fn source(&self, op: Op) -> String {
+        kernels::source(op, self.weight_type, &self.widths, &self.layout)
     }
 
     /// Where an activation is, if the model has it.

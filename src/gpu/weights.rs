@@ -1,17 +1,10 @@
 //! How weights are stored on the GPU: as they are, in half precision, or as whole numbers with a scale.
 
+use std::ops::Range;
+
 use half::f16;
 
-/// How a matrix's numbers are stored. Arithmetic is in f32 whatever the type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WeightType {
-    /// 32 bits a number.
-    F32,
-    /// 16 bits a number, IEEE half precision.
-    F16,
-    /// 8 bits a number, and a scale for each output: the largest weight of an output becomes 127.
-    Int8,
-}
+pub use crate::trace::WeightType;
 
 impl WeightType {
     /// How many numbers share a word of 32 bits.
@@ -33,18 +26,82 @@ impl WeightType {
     }
 }
 
-/// A matrix `[inputs, outputs]` as the kernels read it.
+/// How a matrix `[inputs, outputs]` lies in a GPU's memory: row after row, each filled up with zeros.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stored {
+pub struct Layout {
     /// Number of rows.
     pub inputs: usize,
     /// Number of columns.
     pub outputs: usize,
     /// How the numbers are stored.
     pub weight_type: WeightType,
-    /// Columns with the zeros that fill up the last group of `columns_in_group`.
+    /// Columns with the zeros that fill up the last workgroup's.
     pub padded: usize,
-    /// Row after row, each of `padded` numbers.
+}
+
+impl Layout {
+    /// The layout of a matrix whose rows are filled up to a multiple of `columns_in_group`: a workgroup computes so many.
+    pub fn new(inputs: usize, outputs: usize, columns_in_group: usize, weight_type: WeightType) -> Layout {
+        Layout { inputs, outputs, weight_type, padded: outputs.next_multiple_of(columns_in_group) }
+    }
+
+    /// Words of 32 bits in a row.
+    pub fn row_words(&self) -> usize {
+        self.padded / self.weight_type.per_word()
+    }
+
+    /// Words of the whole.
+    pub fn words(&self) -> usize {
+        self.inputs * self.row_words()
+    }
+
+    /// What each output is multiplied by, if the type is [`WeightType::Int8`]; empty otherwise.
+    pub fn scales(&self, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+        if self.weight_type != WeightType::Int8 {
+            return Vec::new();
+        }
+        let largest = |output| (0..self.inputs).fold(0.0_f32, |most, k| most.max(value(k, output).abs()));
+        (0..self.outputs).map(|output| largest(output) / 127.0).collect()
+    }
+
+    /// The words of some rows of the matrix whose number in row `k` and column `output` is `value(k, output)`.
+    pub fn words_of(
+        &self,
+        rows: Range<usize>,
+        scales: &[f32],
+        value: impl Fn(usize, usize) -> f32,
+    ) -> Vec<u32> {
+        let (row_words, per_word) = (self.row_words(), self.weight_type.per_word());
+        let number = |k: usize, output: usize| if output < self.outputs { value(k, output) } else { 0.0 };
+        let whole = |k: usize, output: usize| match scales.get(output) {
+            Some(scale) if *scale > 0.0 => (value(k, output) / scale).round().clamp(-127.0, 127.0) as i8,
+            _ => 0,
+        };
+        let word = |k: usize, first: usize| match self.weight_type {
+            WeightType::F32 => number(k, first).to_bits(),
+            WeightType::F16 => {
+                let half = |output| u32::from(f16::from_f32(number(k, output)).to_bits());
+                half(first) | half(first + 1) << 16
+            }
+            WeightType::Int8 => u32::from_le_bytes([0, 1, 2, 3].map(|c| whole(k, first + c).cast_unsigned())),
+        };
+        let mut words = vec![0; rows.len() * row_words];
+        // Column by column: a file that keeps the matrix turned round is then read as it lies.
+        for at in 0..row_words {
+            for (row, k) in rows.clone().enumerate() {
+                words[row * row_words + at] = word(k, at * per_word);
+            }
+        }
+        words
+    }
+}
+
+/// A matrix as the kernels read it, for their twins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    /// How it lies in memory.
+    pub layout: Layout,
+    /// Row after row.
     pub words: Vec<u32>,
     /// What each output is multiplied by; empty unless the type is [`WeightType::Int8`].
     pub scales: Vec<f32>,
@@ -52,57 +109,19 @@ pub struct Stored {
 
 impl Stored {
     /// Stores the matrix whose number in row `k` and column `output` is `value(k, output)`.
-    ///
-    /// A workgroup computes `columns_in_group` columns, so rows are filled up to a multiple of it.
-    pub fn new(
-        inputs: usize,
-        outputs: usize,
-        columns_in_group: usize,
-        weight_type: WeightType,
-        value: impl Fn(usize, usize) -> f32,
-    ) -> Stored {
-        let padded = outputs.next_multiple_of(columns_in_group);
-        let per_word = weight_type.per_word();
-        let mut scales = Vec::new();
-        if weight_type == WeightType::Int8 {
-            scales = vec![0.0_f32; outputs];
-            for k in 0..inputs {
-                for (output, scale) in scales.iter_mut().enumerate() {
-                    *scale = scale.max(value(k, output).abs());
-                }
-            }
-            scales.iter_mut().for_each(|scale| *scale /= 127.0);
-        }
-        let number = |k: usize, output: usize| if output < outputs { value(k, output) } else { 0.0 };
-        let whole = |k: usize, output: usize| match scales.get(output) {
-            Some(scale) if *scale > 0.0 => (value(k, output) / scale).round().clamp(-127.0, 127.0) as i8,
-            _ => 0,
-        };
-        let mut words = Vec::with_capacity(inputs * padded / per_word);
-        for k in 0..inputs {
-            for first in (0..padded).step_by(per_word) {
-                words.push(match weight_type {
-                    WeightType::F32 => number(k, first).to_bits(),
-                    WeightType::F16 => {
-                        let half = |output| u32::from(f16::from_f32(number(k, output)).to_bits());
-                        half(first) | half(first + 1) << 16
-                    }
-                    WeightType::Int8 => {
-                        u32::from_le_bytes([0, 1, 2, 3].map(|c| whole(k, first + c).cast_unsigned()))
-                    }
-                });
-            }
-        }
-        Stored { inputs, outputs, weight_type, padded, words, scales }
+    pub fn new(layout: Layout, value: impl Fn(usize, usize) -> f32) -> Stored {
+        let scales = layout.scales(&value);
+        let words = layout.words_of(0..layout.inputs, &scales, value);
+        Stored { layout, words, scales }
     }
 
     /// The number in row `k` and column `output` before the output's scale, as a kernel opens it.
     pub fn opened(&self, k: usize, output: usize) -> f32 {
-        let per_word = self.weight_type.per_word();
-        let at = k * self.padded + output;
+        let per_word = self.layout.weight_type.per_word();
+        let at = k * self.layout.padded + output;
         let word = self.words[at / per_word];
         let part = at % per_word;
-        match self.weight_type {
+        match self.layout.weight_type {
             WeightType::F32 => f32::from_bits(word),
             WeightType::F16 => f16::from_bits((word >> (16 * part)) as u16).to_f32(),
             WeightType::Int8 => f32::from(word.to_le_bytes()[part].cast_signed()),
@@ -126,23 +145,38 @@ mod tests {
             [(WeightType::F32, 0.0), (WeightType::F16, 1.5e-4), (WeightType::Int8, 0.3 / 127.0 / 1.9)]
         {
             for (inputs, outputs) in [(1, 1), (3, 7), (5, 64), (4, 65)] {
-                let stored = Stored::new(inputs, outputs, 64, weight_type, value);
-                assert_eq!(stored.words.len() * weight_type.per_word(), inputs * stored.padded);
+                let layout = Layout::new(inputs, outputs, 64, weight_type);
+                let padded = layout.padded;
+                let stored = Stored::new(layout, value);
+                assert_eq!(stored.words.len() * weight_type.per_word(), inputs * padded);
                 for k in 0..inputs {
                     for output in 0..outputs {
                         let opened = stored.opened(k, output) * stored.scale(output);
                         let off = (opened - value(k, output)).abs();
                         assert!(off <= tolerance, "{weight_type:?} [{k}, {output}]: {off}");
                     }
-                    assert!((outputs..stored.padded).all(|output| stored.opened(k, output) == 0.0));
+                    assert!((outputs..padded).all(|output| stored.opened(k, output) == 0.0));
                 }
             }
         }
     }
 
     #[test]
+    fn rows_that_are_stored_in_turns_are_the_rows_of_the_whole() {
+        let value = |k: usize, output: usize| ((k * 31 + output * 17) as f32).sin();
+        for weight_type in [WeightType::F32, WeightType::F16, WeightType::Int8] {
+            let layout = Layout::new(7, 9, 8, weight_type);
+            let whole = Stored::new(layout.clone(), value);
+            let turns = [0..3, 3..4, 4..7];
+            let parts = turns.into_iter().flat_map(|rows| layout.words_of(rows, &whole.scales, value));
+            assert_eq!(parts.collect::<Vec<_>>(), whole.words);
+        }
+    }
+
+    #[test]
     fn an_output_without_weights_stays_without() {
-        let stored = Stored::new(3, 2, 4, WeightType::Int8, |_, output| output as f32);
+        let layout = Layout::new(3, 2, 4, WeightType::Int8);
+        let stored = Stored::new(layout, |_, output| output as f32);
         assert_eq!(stored.scale(0), 0.0);
         assert!((0..3).all(|k| stored.opened(k, 0) == 0.0 && stored.opened(k, 1) * stored.scale(1) == 1.0));
     }

@@ -1,54 +1,86 @@
 //! Fetching a checkpoint's files in a browser's worker, reporting progress in bytes.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
+use futures_util::future;
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStreamDefaultReader, Response, WorkerGlobalScope};
 
-use super::{Files, Source};
+use super::Source;
 use crate::checkpoint::{CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
 use crate::engine::protocol::Problem;
 
 /// The reference values beside an embedded model.
 const SELF_CHECK_FILE: &str = "selfcheck.json";
 
-/// Bytes that arrived so far, of all files; bytes expected in all, where the server says so.
+/// A file, bytes that arrived so far of all files, and bytes expected in all, where the server says so.
 pub type OnProgress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
 
-/// Fetches the files of `source`, the small ones first, so that a wrong folder is known at once.
-///
-/// # Errors
-/// `network` (nothing answered), `http-status` (it answered with an error), `not-a-model-file` (it answered with a
-/// web page), `truncated` (less arrived than was announced); each names the file and the address.
-pub async fn fetch(source: &Source, progress: OnProgress<'_>) -> Result<Files, Problem> {
-    let base = source.base();
-    let mut meter = Meter { progress, before: 0 };
-    let config = meter.fetch(&base, CONFIG_FILE).await?;
-    let tokenizer = meter.fetch(&base, TOKENIZER_FILE).await?;
-    let weights = meter.fetch(&base, WEIGHTS_FILE).await?;
-    let self_check = match source {
-        Source::Embedded(_) => Some(meter.fetch(&base, SELF_CHECK_FILE).await?),
-        Source::Url(_) => None,
-    };
-    Ok(Files { config, tokenizer, weights, self_check })
+/// A checkpoint whose small files are here and whose weights are arriving.
+pub struct Download<'a> {
+    /// `config.json`.
+    pub config: Vec<u8>,
+    /// `tokenizer.json`.
+    pub tokenizer: Vec<u8>,
+    /// `selfcheck.json`, which lies beside the page's own models.
+    pub self_check: Option<Vec<u8>>,
+    /// `model.safetensors`.
+    pub weights: Body<'a>,
 }
 
+impl<'a> Download<'a> {
+    /// Fetches the small files of `source`, so that a wrong folder is known at once, and begins with the weights.
+    ///
+    /// # Errors
+    /// `network` (nothing answered), `http-status` (it answered with an error), `not-a-model-file` (it answered with a
+    /// web page), `truncated` (less arrived than was announced); each names the file and the address.
+    pub async fn begin(source: &Source, progress: OnProgress<'a>) -> Result<Download<'a>, Problem> {
+        let base = source.base();
+        let meter = Meter { progress, arrived: Rc::default() };
+        let fetch = async |file: &'static str| Body::open(&base, file, &meter).await?.whole().await;
+        let self_check = async {
+            match source {
+                Source::Embedded(_) => fetch(SELF_CHECK_FILE).await.map(Some),
+                Source::Url(_) => Ok(None),
+            }
+        };
+        let small = future::try_join3(fetch(CONFIG_FILE), fetch(TOKENIZER_FILE), self_check);
+        let (config, tokenizer, self_check) = small.await?;
+        let weights = Body::open(&base, WEIGHTS_FILE, &meter).await?;
+        Ok(Download { config, tokenizer, self_check, weights })
+    }
+}
+
+/// Counts what arrives.
+#[derive(Clone)]
 struct Meter<'a> {
     progress: OnProgress<'a>,
-    /// Bytes of the files that are here already.
-    before: u64,
+    /// Bytes of all files so far.
+    arrived: Rc<Cell<u64>>,
 }
 
-impl Meter<'_> {
-    async fn fetch(&mut self, base: &str, file: &str) -> Result<Vec<u8>, Problem> {
-        let address = format!("{base}{file}");
-        let named =
-            |code: &str, detail: String| Problem::new(code, detail).with("file", file).with("url", &address);
-        let offline = |_| named("network", format!("nothing answered at {address}"));
+/// A file that is arriving.
+pub struct Body<'a> {
+    file: &'static str,
+    address: String,
+    reader: Option<ReadableStreamDefaultReader>,
+    announced: Option<u64>,
+    arrived: u64,
+    meter: Meter<'a>,
+}
 
+impl<'a> Body<'a> {
+    async fn open(base: &str, file: &'static str, meter: &Meter<'a>) -> Result<Body<'a>, Problem> {
+        let address = format!("{base}{file}");
         let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let response = JsFuture::from(scope.fetch_with_str(&address)).await.map_err(offline)?;
-        let response: Response = response.unchecked_into();
+        let response = JsFuture::from(scope.fetch_with_str(&address)).await;
+        let named = |code: &str, detail: String| named(file, &address, code, detail);
+        let response: Response = response
+            .map_err(|_| named("network", format!("nothing answered at {address}")))?
+            .unchecked_into();
         if !response.ok() {
             let status = response.status();
             return Err(named("http-status", format!("{address} answered with status {status}"))
@@ -60,37 +92,65 @@ impl Meter<'_> {
         }
         // The announced length counts compressed bytes where there is an encoding; then it tells nothing.
         let announced = if header("content-encoding").is_some() { None } else { header("content-length") };
-        let announced: Option<u64> = announced.and_then(|length| length.parse().ok());
+        let announced = announced.and_then(|length| length.parse().ok());
+        let reader = response.body().map(|body| body.get_reader().unchecked_into());
+        Ok(Body { file, address, reader, announced, arrived: 0, meter: meter.clone() })
+    }
 
-        let mut bytes = Vec::new();
-        if let Some(body) = response.body() {
-            let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
-            loop {
-                let part = JsFuture::from(reader.read()).await.map_err(|_| {
-                    let detail = format!("{address} broke off after {} bytes", bytes.len());
-                    named("truncated", detail).with("loaded", bytes.len())
-                })?;
-                if Reflect::get(&part, &"done".into()).is_ok_and(|done| done.is_truthy()) {
-                    break;
-                }
-                let Ok(chunk) =
-                    Reflect::get(&part, &"value".into()).and_then(|value| value.dyn_into::<Uint8Array>())
-                else {
-                    break;
-                };
-                let from = bytes.len();
-                bytes.resize(from + chunk.length() as usize, 0);
-                chunk.copy_to(&mut bytes[from..]);
-                let loaded = self.before + bytes.len() as u64;
-                (self.progress)(file, loaded, announced.map(|length| self.before + length));
+    /// The length of the file, where the server says so.
+    pub fn announced(&self) -> Option<u64> {
+        self.announced
+    }
+
+    /// The next piece; none at the end.
+    ///
+    /// # Errors
+    /// `truncated`, if the file breaks off, or ends where more or less was announced.
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        let Some(reader) = &self.reader else { return self.end() };
+        let part = JsFuture::from(reader.read()).await.map_err(|_| {
+            let detail = format!("{} broke off after {} bytes", self.address, self.arrived);
+            named(self.file, &self.address, "truncated", detail).with("loaded", self.arrived)
+        })?;
+        if Reflect::get(&part, &"done".into()).is_ok_and(|done| done.is_truthy()) {
+            return self.end();
+        }
+        let piece = Reflect::get(&part, &"value".into()).ok().and_then(|value| value.dyn_into().ok());
+        let Some(piece): Option<Uint8Array> = piece else { return self.end() };
+        let length = u64::from(piece.length());
+        self.arrived += length;
+        let before = self.meter.arrived.get();
+        self.meter.arrived.set(before + length);
+        let others = before + length - self.arrived;
+        (self.meter.progress)(self.file, before + length, self.announced.map(|announced| others + announced));
+        Ok(Some(piece.to_vec()))
+    }
+
+    fn end(&self) -> Result<Option<Vec<u8>>, Problem> {
+        let Body { file, address, arrived, .. } = self;
+        match self.announced {
+            Some(expected) if expected != *arrived => {
+                let detail = format!("{address} is {arrived} bytes long where {expected} were announced");
+                let problem = named(file, address, "truncated", detail);
+                Err(problem.with("loaded", arrived).with("total", expected))
             }
+            _ => Ok(None),
         }
-        if announced.is_some_and(|length| length != bytes.len() as u64) {
-            let expected = announced.unwrap_or_default();
-            let detail = format!("{address} is {} bytes long where {expected} were announced", bytes.len());
-            return Err(named("truncated", detail).with("loaded", bytes.len()).with("total", expected));
+    }
+
+    /// All of it.
+    ///
+    /// # Errors
+    /// As [`Body::next`].
+    pub async fn whole(&mut self) -> Result<Vec<u8>, Problem> {
+        let mut bytes = Vec::new();
+        while let Some(piece) = self.next().await? {
+            bytes.extend(piece);
         }
-        self.before += bytes.len() as u64;
         Ok(bytes)
     }
+}
+
+fn named(file: &str, address: &str, code: &str, detail: String) -> Problem {
+    Problem::new(code, detail).with("file", file).with("url", address)
 }

@@ -6,7 +6,7 @@ mod source;
 mod fetch;
 
 #[cfg(all(feature = "engine", target_arch = "wasm32"))]
-pub use fetch::{OnProgress, fetch};
+pub use fetch::{Body, Download, OnProgress};
 pub use source::Source;
 
 /// The bytes of a checkpoint's files.
@@ -18,6 +18,4 @@ pub struct Files {
     pub tokenizer: Vec<u8>,
     /// `model.safetensors`.
     pub weights: Vec<u8>,
-    /// `selfcheck.json`, which lies beside the page's own models.
-    pub self_check: Option<Vec<u8>>,
 }

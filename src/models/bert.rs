@@ -7,10 +7,8 @@ use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
 use super::Recorder;
-use super::parts::{
-    Heads, Visible, activate, attend, keep, linear, lookup, matrix, norm, split_heads, vector,
-};
-use crate::checkpoint::{Activation, BertConfig, BertLayer, BertWeights};
+use super::parts::{Heads, Visible, Weights, activate, attend, keep, lookup, split_heads};
+use crate::checkpoint::{self, Activation, BertConfig, BertLayer, BertWeights, CheckpointError, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
 
 /// The network with its heads; a head that the checkpoint lacks is none.
@@ -59,26 +57,42 @@ pub struct Output {
 
 impl Bert {
     /// Puts a checkpoint's weights on a device.
-    pub fn new(config: &BertConfig, weights: BertWeights, device: &Device) -> Bert {
-        let word = matrix(weights.word, device);
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotFinite`] for a weight that is no number.
+    pub fn new(
+        config: &BertConfig,
+        weights: &BertWeights,
+        file: &TensorFile,
+        device: &Device,
+    ) -> Result<Bert, CheckpointError> {
+        let read = Weights { file, device };
+        let word = read.matrix(&weights.word)?;
         let eps = config.layer_norm_eps;
-        let layers = weights.layers.into_iter().enumerate();
-        Bert {
-            position: matrix(weights.position, device),
-            token_type: matrix(weights.token_type, device),
-            embed_norm: norm(weights.embed_norm, eps, device),
-            layers: layers.map(|(index, layer)| Layer::new(index, config, layer, device)).collect(),
-            pooler: weights.pooler.map(|pooler| linear(pooler, device)),
-            next_sentence: weights.nsp.map(|nsp| linear(nsp, device)),
-            mlm: weights.mlm.map(|head| MlmHead {
-                transform: linear(head.transform, device),
+        let mlm = |head: &checkpoint::MlmHead| {
+            let decoder = head.decoder.as_ref().map(|decoder| read.matrix(decoder)).transpose()?;
+            Ok(MlmHead {
+                transform: read.linear(&head.transform)?,
                 activation: config.hidden_act,
-                norm: norm(head.norm, eps, device),
-                decoder: head.decoder.map_or_else(|| word.clone(), |decoder| matrix(decoder, device)),
-                bias: vector(head.decoder_bias, device),
-            }),
+                norm: read.norm(&head.norm, eps)?,
+                decoder: decoder.unwrap_or_else(|| word.clone()),
+                bias: read.vector(&head.decoder_bias)?,
+            })
+        };
+        let linear = |map: &Option<checkpoint::Linear>| map.as_ref().map(|map| read.linear(map)).transpose();
+        let layers = weights.layers.iter().enumerate();
+        Ok(Bert {
+            position: read.matrix(&weights.position)?,
+            token_type: read.matrix(&weights.token_type)?,
+            embed_norm: read.norm(&weights.embed_norm, eps)?,
+            layers: layers
+                .map(|(index, layer)| Layer::new(index, config, layer, &read))
+                .collect::<Result<_, _>>()?,
+            pooler: linear(&weights.pooler)?,
+            next_sentence: linear(&weights.nsp)?,
+            mlm: weights.mlm.as_ref().map(mlm).transpose()?,
             word,
-        }
+        })
     }
 
     /// Runs the network on one input.
@@ -130,21 +144,26 @@ impl Bert {
 }
 
 impl Layer {
-    fn new(index: usize, config: &BertConfig, weights: BertLayer, device: &Device) -> Layer {
+    fn new(
+        index: usize,
+        config: &BertConfig,
+        weights: &BertLayer,
+        read: &Weights<'_>,
+    ) -> Result<Layer, CheckpointError> {
         let eps = config.layer_norm_eps;
-        Layer {
+        Ok(Layer {
             index,
             heads: config.num_attention_heads,
-            query: linear(weights.query, device),
-            key: linear(weights.key, device),
-            value: linear(weights.value, device),
-            attn_output: linear(weights.attn_output, device),
-            attn_norm: norm(weights.attn_norm, eps, device),
-            intermediate: linear(weights.intermediate, device),
+            query: read.linear(&weights.query)?,
+            key: read.linear(&weights.key)?,
+            value: read.linear(&weights.value)?,
+            attn_output: read.linear(&weights.attn_output)?,
+            attn_norm: read.norm(&weights.attn_norm, eps)?,
+            intermediate: read.linear(&weights.intermediate)?,
             activation: config.hidden_act,
-            output: linear(weights.output, device),
-            output_norm: norm(weights.output_norm, eps, device),
-        }
+            output: read.linear(&weights.output)?,
+            output_norm: read.norm(&weights.output_norm, eps)?,
+        })
     }
 
     fn forward(&self, x: Tensor<2>, visible: &Visible, ablate: &Ablation, rec: &mut Recorder) -> Tensor<2> {

@@ -6,8 +6,8 @@ use burn::nn::{LayerNorm, Linear};
 use burn::tensor::{Device, Tensor};
 
 use super::Recorder;
-use super::parts::{Heads, Visible, activate, attend, keep, linear, lookup, matrix, norm, split_heads};
-use crate::checkpoint::{Activation, Gpt2Config, Gpt2Layer, Gpt2Weights};
+use super::parts::{Heads, Visible, Weights, activate, attend, keep, lookup, split_heads};
+use crate::checkpoint::{Activation, CheckpointError, Gpt2Config, Gpt2Layer, Gpt2Weights, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
 
 /// The network with its language-model head.
@@ -90,16 +90,28 @@ impl KvCache {
 
 impl Gpt2 {
     /// Puts a checkpoint's weights on a device.
-    pub fn new(config: &Gpt2Config, weights: Gpt2Weights, device: &Device) -> Gpt2 {
-        let wte = matrix(weights.wte, device);
-        let layers = weights.layers.into_iter().enumerate();
-        Gpt2 {
-            wpe: matrix(weights.wpe, device),
-            layers: layers.map(|(index, layer)| Layer::new(index, config, layer, device)).collect(),
-            ln_f: norm(weights.ln_f, config.layer_norm_epsilon, device),
-            lm_head: weights.lm_head.map_or_else(|| wte.clone(), |head| matrix(head, device)),
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotFinite`] for a weight that is no number.
+    pub fn new(
+        config: &Gpt2Config,
+        weights: &Gpt2Weights,
+        file: &TensorFile,
+        device: &Device,
+    ) -> Result<Gpt2, CheckpointError> {
+        let read = Weights { file, device };
+        let wte = read.matrix(&weights.wte)?;
+        let lm_head = weights.lm_head.as_ref().map(|head| read.matrix(head)).transpose()?;
+        let layers = weights.layers.iter().enumerate();
+        Ok(Gpt2 {
+            wpe: read.matrix(&weights.wpe)?,
+            layers: layers
+                .map(|(index, layer)| Layer::new(index, config, layer, &read))
+                .collect::<Result<_, _>>()?,
+            ln_f: read.norm(&weights.ln_f, config.layer_norm_epsilon)?,
+            lm_head: lm_head.unwrap_or_else(|| wte.clone()),
             wte,
-        }
+        })
     }
 
     /// Runs the network on the tokens that `cache` does not hold yet, and adds them to it.
@@ -141,20 +153,25 @@ impl Gpt2 {
 }
 
 impl Layer {
-    fn new(index: usize, config: &Gpt2Config, weights: Gpt2Layer, device: &Device) -> Layer {
+    fn new(
+        index: usize,
+        config: &Gpt2Config,
+        weights: &Gpt2Layer,
+        read: &Weights<'_>,
+    ) -> Result<Layer, CheckpointError> {
         let eps = config.layer_norm_epsilon;
-        Layer {
+        Ok(Layer {
             index,
             heads: config.n_head,
             scale: config.attention_scale(index),
-            ln_1: norm(weights.ln_1, eps, device),
-            c_attn: linear(weights.c_attn, device),
-            attn_proj: linear(weights.c_proj, device),
-            ln_2: norm(weights.ln_2, eps, device),
-            c_fc: linear(weights.c_fc, device),
+            ln_1: read.norm(&weights.ln_1, eps)?,
+            c_attn: read.linear(&weights.c_attn)?,
+            attn_proj: read.linear(&weights.c_proj)?,
+            ln_2: read.norm(&weights.ln_2, eps)?,
+            c_fc: read.linear(&weights.c_fc)?,
             activation: config.activation_function,
-            mlp_proj: linear(weights.mlp_proj, device),
-        }
+            mlp_proj: read.linear(&weights.mlp_proj)?,
+        })
     }
 
     fn forward(

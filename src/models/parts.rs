@@ -6,34 +6,43 @@ use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax, tanh
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Recorder;
-use crate::checkpoint;
+use crate::checkpoint::{self, CheckpointError, Matrix, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
 
 /// Added to the scores of keys that are not visible. Its exponential is exactly 0 in f32, and unlike −∞ it is
 /// defined on every GPU.
 const NOT_VISIBLE: f32 = -1e9;
 
-pub(super) fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
-    let length = values.len();
-    Tensor::from_data(TensorData::new(values, [length]), device)
+/// Takes tensors out of a checkpoint's file.
+pub(super) struct Weights<'a> {
+    pub file: &'a TensorFile,
+    pub device: &'a Device,
 }
 
-pub(super) fn matrix(matrix: checkpoint::Matrix, device: &Device) -> Tensor<2> {
-    Tensor::from_data(TensorData::new(matrix.data, [matrix.rows, matrix.cols]), device)
-}
-
-pub(super) fn linear(linear: checkpoint::Linear, device: &Device) -> Linear {
-    Linear {
-        weight: Param::from_tensor(matrix(linear.weight, device)),
-        bias: Some(Param::from_tensor(vector(linear.bias, device))),
+impl Weights<'_> {
+    pub(super) fn vector(&self, tensor: &checkpoint::Tensor) -> Result<Tensor<1>, CheckpointError> {
+        let values = self.file.vector(tensor)?;
+        Ok(Tensor::from_data(TensorData::new(values, [tensor.count]), self.device))
     }
-}
 
-pub(super) fn norm(norm: checkpoint::Norm, epsilon: f64, device: &Device) -> LayerNorm {
-    let mut layer = LayerNormConfig::new(norm.gamma.len()).with_epsilon(epsilon).init(device);
-    layer.gamma = Param::from_tensor(vector(norm.gamma, device));
-    layer.beta = Some(Param::from_tensor(vector(norm.beta, device)));
-    layer
+    pub(super) fn matrix(&self, matrix: &Matrix) -> Result<Tensor<2>, CheckpointError> {
+        let values = self.file.matrix(matrix)?;
+        Ok(Tensor::from_data(TensorData::new(values, [matrix.rows, matrix.cols]), self.device))
+    }
+
+    pub(super) fn linear(&self, linear: &checkpoint::Linear) -> Result<Linear, CheckpointError> {
+        Ok(Linear {
+            weight: Param::from_tensor(self.matrix(&linear.weight)?),
+            bias: Some(Param::from_tensor(self.vector(&linear.bias)?)),
+        })
+    }
+
+    pub(super) fn norm(&self, norm: &checkpoint::Norm, epsilon: f64) -> Result<LayerNorm, CheckpointError> {
+        let mut layer = LayerNormConfig::new(norm.gamma.count).with_epsilon(epsilon).init(self.device);
+        layer.gamma = Param::from_tensor(self.vector(&norm.gamma)?);
+        layer.beta = Some(Param::from_tensor(self.vector(&norm.beta)?));
+        Ok(layer)
+    }
 }
 
 pub(super) fn activate<const D: usize>(activation: checkpoint::Activation, x: Tensor<D>) -> Tensor<D> {

@@ -1,6 +1,7 @@
-//! Recording is a pass-through: a forward pass hands each activation through the recorder and goes on with it.
+//! Recording is a pass-through: a forward pass hands each activation through the recorder and goes on with it, or with
+//! what is put in its place.
 
-use burn::tensor::{Tensor, Transaction};
+use burn::tensor::{Tensor, TensorData, Transaction};
 
 use crate::trace::{Activation, Hook};
 
@@ -8,13 +9,20 @@ use crate::trace::{Activation, Hook};
 #[derive(Default)]
 pub struct Recorder {
     want: Vec<Hook>,
+    /// Rows that are replaced, by hook and position.
+    patches: Vec<(Hook, usize, Vec<f32>)>,
     kept: Vec<(Hook, Vec<usize>, Tensor<1>)>,
 }
 
 impl Recorder {
     /// A recorder for the hooks in `want`.
     pub fn new(want: &[Hook]) -> Recorder {
-        Recorder { want: want.to_vec(), kept: Vec::new() }
+        Recorder { want: want.to_vec(), ..Recorder::default() }
+    }
+
+    /// Puts `row` in the place of a hook's row at `position`.
+    pub fn patch(&mut self, hook: Hook, position: usize, row: Vec<f32>) {
+        self.patches.push((hook, position, row));
     }
 
     /// Whether `hook` was asked for.
@@ -22,8 +30,14 @@ impl Recorder {
         self.want.contains(&hook)
     }
 
-    /// Keeps a handle on `tensor` if it was asked for; hands it through.
-    pub fn record<const D: usize>(&mut self, hook: Hook, tensor: Tensor<D>) -> Tensor<D> {
+    /// Keeps a handle on `tensor` if it was asked for; hands it through, with the rows that were put in its place.
+    pub fn record<const D: usize>(&mut self, hook: Hook, mut tensor: Tensor<D>) -> Tensor<D> {
+        for (_, position, row) in self.patches.iter().filter(|(patched, ..)| *patched == hook) {
+            let (shape, width) = (tensor.dims(), row.len());
+            let row = Tensor::<2>::from_data(TensorData::new(row.clone(), [1, width]), &tensor.device());
+            let rows = tensor.reshape([shape[0], width]);
+            tensor = rows.slice_assign([*position..position + 1, 0..width], row).reshape(shape);
+        }
         if self.wants(hook) {
             let shape = tensor.dims().to_vec();
             let length = shape.iter().product::<usize>();

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Hook;
+
 /// Changes to the computation of one run. The default changes nothing.
 ///
 /// Layers, heads and positions count from 0.
@@ -16,6 +18,35 @@ pub struct Ablation {
     pub mask: Vec<[usize; 2]>,
     /// Embeddings that are left out of the sum.
     pub embeddings: Vec<Embedding>,
+    /// Hidden states that are taken from other runs.
+    pub patch: Vec<Patch>,
+}
+
+/// A hidden state that is taken from another run of the same model (activation patching, as in Meng et al. 2022,
+/// "Locating and editing factual associations in GPT", section 2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Patch {
+    /// Where in the residual stream: `hook_embed_sum`, `blocks.{l}.hook_resid_pre`, `hook_resid_mid`, `hook_resid_post`, or
+    /// `ln_final.hook_normalized`.
+    pub hook: Hook,
+    /// The position whose state is replaced.
+    pub position: usize,
+    /// The text of the other run.
+    pub text: String,
+    /// Its second sentence, for BERT.
+    #[serde(default)]
+    pub text_b: Option<String>,
+    /// The position in the other run; the same if none is given.
+    #[serde(default)]
+    pub of: Option<usize>,
+}
+
+impl Patch {
+    /// The position in the other run.
+    pub fn source(&self) -> usize {
+        self.of.unwrap_or(self.position)
+    }
 }
 
 /// One of the embeddings that are summed.
@@ -33,7 +64,8 @@ pub enum Embedding {
 impl Ablation {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
-        self.heads.is_empty() && self.mask.is_empty() && self.embeddings.is_empty()
+        let Ablation { heads, mask, embeddings, patch } = self;
+        heads.is_empty() && mask.is_empty() && embeddings.is_empty() && patch.is_empty()
     }
 
     /// Whether a head is switched off.

@@ -100,6 +100,18 @@ const OUTSIDE: [(&str, Hook); 8] = [
 ];
 
 impl Hook {
+    /// The first name of a state of the residual stream, in a model of so many layers: what one block leaves the next one
+    /// finds, and the last one's is read by the heads. None for any other activation.
+    pub fn state(self, layers: usize) -> Option<Hook> {
+        let before = |layer: usize| layer.checked_sub(1).map_or(Hook::EmbedSum, Hook::ResidPost);
+        match self {
+            Hook::ResidPre(layer) => Some(before(layer)),
+            Hook::FinalHidden => Some(before(layers)),
+            Hook::EmbedSum | Hook::ResidMid(_) | Hook::ResidPost(_) => Some(self),
+            _ => None,
+        }
+    }
+
     /// Every hook that a model of `family` with `layers` blocks records, in the order of the forward pass.
     pub fn all(family: super::Family, layers: usize) -> Vec<Hook> {
         let bert = family == super::Family::Bert;

@@ -7,8 +7,10 @@ mod ablation;
 mod dispatch;
 mod hook;
 mod run;
+mod weights;
 
-pub use ablation::{Ablation, Embedding};
+pub use ablation::{Ablation, Embedding, Patch};
 pub use dispatch::{Dispatch, Dispatches};
 pub use hook::{Hook, UnknownHook};
 pub use run::{Activation, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};
+pub use weights::WeightType;

@@ -64,8 +64,8 @@ async fn request(app: App, json: String) -> Result<JsValue, JsValue> {
 
 async fn answer(app: App, ask: Ask) -> Result<Parcel, Problem> {
     match &ask {
-        Ask::Load { source, engine } => {
-            let model = app.load(source.clone(), *engine).await?;
+        Ask::Load { .. } => {
+            let model = app.load(ask).await?;
             Ok(Parcel { answer: Answer::Loaded { model }, floats: js_sys::Float32Array::new_with_length(0) })
         }
         Ask::Run { family, .. } | Ask::Kernels { family } => {
@@ -88,6 +88,7 @@ fn status(app: App) -> String {
     let status = match status {
         None => json!({
             "engine": null, "adapter": null, "reason": null, "model": null, "selfCheck": null, "settled": false,
+            "weights": null,
         }),
         Some(status) => json!({
             "engine": status.engine,
@@ -96,6 +97,7 @@ fn status(app: App) -> String {
             "model": status.model,
             "selfCheck": status.self_check,
             "settled": status.settled,
+            "weights": status.weights,
         }),
     };
     status.to_string()

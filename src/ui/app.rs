@@ -161,7 +161,7 @@ impl App {
         let loading = known.unwrap_or_else(|| {
             let source = self.state.with_untracked(|state| state.models.of(family).to_owned());
             let load = async move {
-                let card = self.ask_to_load(source.clone(), None).await?;
+                let card = self.ask_to_load(Ask::load(source.clone())).await?;
                 if card.family == family {
                     return Ok(());
                 }
@@ -188,12 +188,12 @@ impl App {
         outcome
     }
 
-    /// Loads a checkpoint in the place of its family's model.
+    /// Loads a checkpoint in the place of its family's model, as `ask` says.
     ///
     /// # Errors
     /// Why it could not be loaded; the model that was there stays.
-    pub(super) async fn load(self, source: String, engine: Option<EngineKind>) -> Result<ModelCard, Problem> {
-        let card = self.ask_to_load(source, engine).await?;
+    pub(super) async fn load(self, ask: Ask) -> Result<ModelCard, Problem> {
+        let card = self.ask_to_load(ask).await?;
         let ready = async { Ok(()) }.boxed_local().shared();
         self.loads.get_value().borrow_mut().insert(card.family, ready);
         self.state.update(|state| state.models.set(card.family, &card.source));
@@ -225,8 +225,8 @@ impl App {
         self.exchange(Family::Gpt2);
     }
 
-    async fn ask_to_load(self, source: String, engine: Option<EngineKind>) -> Result<ModelCard, Problem> {
-        let answer = self.link().ask(Ask::Load { source, engine }).await;
+    async fn ask_to_load(self, ask: Ask) -> Result<ModelCard, Problem> {
+        let answer = self.link().ask(ask).await;
         self.progress.set(None);
         match answer {
             Ok(Answer::Loaded { model }) => {

@@ -36,7 +36,9 @@ async function bundles() {
   const files = await readdir(join(ROOT, "dist"));
   const code = files.filter((name) => /\.(js|wasm|css|html)$/.test(name));
   const engine = code.filter((name) => name.startsWith("engine"));
-  return { page: await sizes(...code.filter((name) => !engine.includes(name))), engine: await sizes(...engine) };
+  const cpu = code.filter((name) => name.startsWith("cpu"));
+  const page = code.filter((name) => !engine.includes(name) && !cpu.includes(name));
+  return { page: await sizes(...page), engine: await sizes(...engine), cpu: await sizes(...cpu) };
 }
 
 /** Milliseconds from navigation to the first prediction on the screen, with an empty cache. */
@@ -148,6 +150,7 @@ function table({ machine, bundles, firstPredictionMs, cpu, webgpu }) {
     "|---|--:|--:|--:|",
     bundle("page", bundles.page),
     bundle("engine", bundles.engine),
+    bundle("where there is no WebGPU, also", bundles.cpu),
     "",
     `| warm run (median of ${RUNS}) | CPU | WebGPU |`,
     "|---|--:|--:|",

@@ -38,7 +38,7 @@ impl Step {
         match self {
             Step::Format => ("Checking the sources' format", "a second"),
             Step::Lint => {
-                ("Looking for lints, natively and in both wasm programs", "7 minutes the first time")
+                ("Looking for lints, natively and in the wasm programs", "7 minutes the first time")
             }
             Step::Native => ("Native tests", "8 minutes the first time, then 1 minute"),
             Step::Web => ("The page as `cargo xtask serve` serves it", "10 minutes the first time"),
@@ -55,10 +55,10 @@ impl Step {
             }
             Step::Lint => {
                 tools::for_lints()?;
-                let (page, engine) =
-                    (["--features", "page", "--bin", "page"], ["--features", "engine", "--bin", "engine"]);
+                let page = vec!["--features", "page", "--bin", "page"];
+                let workers = vec!["--features", "engine", "--bin", "engine", "--bin", "cpu"];
                 lint(&["--workspace", "--all-targets"])?;
-                for program in [page, engine] {
+                for program in [page, workers] {
                     let wasm = ["--target", "wasm32-unknown-unknown", "--lib", "--no-default-features"];
                     lint(&[&wasm[..], &program[..]].concat())?;
                 }

@@ -65,6 +65,8 @@ problem-wrong-shape = { $key } has shape { $found }, expected { $expected }.
     .line = Nothing was loaded. Make sure that config.json and model.safetensors belong together.
 problem-unsupported-dtype = { $key } is stored as { $found }, which is not read.
     .line = Save the weights as F32, F16 or BF16.
+problem-no-memory = There is no memory for { $key } of model.safetensors: { MB($bytes) } MB.
+    .line = Close other tabs and programs, or choose a smaller checkpoint.
 problem-not-finite = { $key } holds a value that is no finite number.
     .line = Download the file again. If it stays so, the training diverged: choose another checkpoint.
 

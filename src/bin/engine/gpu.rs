@@ -6,9 +6,11 @@ use std::rc::Rc;
 use cloze::engine::protocol::Problem;
 use cloze::gpu::{Gpu as Device, GpuError};
 use futures_util::lock::Mutex;
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
+
+use crate::worker::{get, webgpu};
 
 /// An adapter as the browser describes it.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub(crate) struct Gpu {
     device: Mutex<Option<Rc<Device>>>,
     /// How often it was taken away.
     losses: Cell<u32>,
+    /// Whether it computed the reference values of a model of ours.
+    proven: Cell<bool>,
 }
 
 /// How often a GPU that was taken away is asked for again.
@@ -36,6 +40,11 @@ impl Gpu {
     /// The adapter, once one was found.
     pub(crate) fn adapter(&self) -> Option<Adapter> {
         self.adapter.borrow().clone()
+    }
+
+    /// Whether it computed the reference values of a model of ours.
+    pub(crate) fn proven(&self) -> &Cell<bool> {
+        &self.proven
     }
 
     /// If the device was taken away: what is said of that, and whether another may be asked for.
@@ -70,16 +79,7 @@ impl Gpu {
 
 /// Asks the browser for an adapter.
 async fn find_adapter() -> Result<Adapter, Problem> {
-    let scope = js_sys::global();
-    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).unwrap_or(JsValue::UNDEFINED);
-    let gpu = get(&get(&scope, "navigator"), "gpu");
-    if gpu.is_undefined() || gpu.is_null() {
-        return Err(if get(&scope, "isSecureContext").is_falsy() {
-            Problem::new("insecure-context", "the page was opened over http://, so the browser hides the GPU")
-        } else {
-            Problem::new("no-webgpu", "this browser has no WebGPU")
-        });
-    }
+    let gpu = webgpu()?;
     let none = || Problem::new("no-adapter", "WebGPU found no usable GPU");
     let request: Function = get(&gpu, "requestAdapter").dyn_into().map_err(|_| none())?;
     let promise: Promise = request.call0(&gpu).and_then(|value| value.dyn_into()).map_err(|_| none())?;

@@ -1,16 +1,20 @@
 //! The engine's program: runs in a web worker, takes requests as JSON text and answers with replies and news
-//! (`cloze::engine::protocol`).
+//! (`cloze::engine::protocol`). It computes on the GPU; what the GPU cannot take goes to the CPU's program, in a worker of
+//! its own that is started when it is first needed.
 
+#[cfg(target_arch = "wasm32")]
+mod cpu;
 #[cfg(target_arch = "wasm32")]
 mod gpu;
 #[cfg(target_arch = "wasm32")]
-mod post;
+mod models;
 #[cfg(target_arch = "wasm32")]
+#[path = "../worker/mod.rs"]
 mod worker;
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
-    worker::start();
+    worker::start(models::Models::default());
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -10,6 +10,10 @@ shape! {
         hidden: u32,
         /// Columns of the word table with those that fill it up.
         padded: u32,
+        /// The first word of this part of the table.
+        first: u32,
+        /// How many words it has.
+        count: u32,
         /// The position table in `vectors`, `[position, hidden]`.
         position_table: u32,
         /// The segment table in `vectors`, `[segment, hidden]`.
@@ -39,7 +43,11 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, weights, vectors, run, trace } = memory;
     let hidden = shape.hidden as usize;
     for row in 0..run.rows() {
-        let (position, id) = (run.past() + row, run.id(row));
+        let position = run.past() + row;
+        let Some(id) = run.id(row).checked_sub(shape.first as usize).filter(|id| *id < shape.count as usize)
+        else {
+            continue;
+        };
         for d in 0..hidden {
             let scale = if shape.scale == NONE { 1.0 } else { vectors[shape.scale as usize + id] };
             let kept = |value: f32, without: u32| if run.changes(without) { 0.0 } else { value };

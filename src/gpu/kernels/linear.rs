@@ -1,6 +1,6 @@
 //! A linear map with the layer norm before it and the activation and the residual after it: `linear.wgsl`.
 
-use super::super::weights::Stored;
+use super::super::weights::Layout;
 use super::{Memory, NONE, RunWords, Widths, shape};
 use crate::checkpoint::Activation;
 
@@ -83,6 +83,8 @@ shape! {
         x: u32,
         /// y in the arena.
         y: u32,
+        /// From one row of y to the next: more than `outputs` where a table was too large for one matrix.
+        stride: u32,
         /// The bias, with the norm's beta in it.
         bias: u32,
         /// What each output is multiplied by.
@@ -116,7 +118,7 @@ shape! {
 
 impl Shape {
     /// The shape of a plain map; what else it does is set field by field.
-    pub fn new(weights: &Stored, rows: Rows, x: u32, y: u32) -> Shape {
+    pub fn new(weights: &Layout, rows: Rows, x: u32, y: u32) -> Shape {
         Shape {
             inputs: weights.inputs as u32,
             outputs: weights.outputs as u32,
@@ -124,6 +126,7 @@ impl Shape {
             rows: rows as u32,
             x,
             y,
+            stride: weights.outputs as u32,
             bias: NONE,
             scale: NONE,
             gamma: NONE,
@@ -178,25 +181,6 @@ impl Shape {
     fn row_out(&self, run: &RunWords, r: usize) -> usize {
         if self.which() == Rows::New { run.past() + r } else { r }
     }
-}
-
-/// What a norm adds to a map: for each output the sum of its weights times `gamma`, and the bias with `beta` in it.
-pub fn fold_norm(weights: &Stored, gamma: &[f32], beta: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let mut gamma_weights = vec![0.0; weights.outputs];
-    let mut folded = vec![0.0; weights.outputs];
-    for (k, (gamma, beta)) in gamma.iter().zip(beta).enumerate() {
-        for output in 0..weights.outputs {
-            let weight = weights.opened(k, output);
-            gamma_weights[output] += gamma * weight;
-            folded[output] += beta * weight;
-        }
-    }
-    for (output, folded) in folded.iter_mut().enumerate() {
-        // The kernel multiplies the products by the scale before it takes the first of these off.
-        gamma_weights[output] *= weights.scale(output);
-        *folded = *folded * weights.scale(output) + bias.get(output).copied().unwrap_or_default();
-    }
-    (gamma_weights, folded)
 }
 
 /// The error function, as the kernel has it (Abramowitz and Stegun 7.1.26).
@@ -272,38 +256,14 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
                 }
                 y += x;
             }
-            arena[shape.y as usize + out * outputs + output] = y;
+            arena[shape.y as usize + out * shape.stride as usize + output] = y;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::weights::WeightType;
     use super::*;
-
-    #[test]
-    fn a_folded_norm_is_a_norm() {
-        let (inputs, outputs) = (5, 3);
-        let wave = |i: usize| ((i * 37) as f32).sin();
-        let weights = Stored::new(inputs, outputs, 4, WeightType::Int8, |k, output| wave(k * 7 + output));
-        let gamma: Vec<f32> = (0..inputs).map(|k| 1.0 + 0.3 * wave(k + 50)).collect();
-        let beta: Vec<f32> = (0..inputs).map(|k| 0.2 * wave(k + 90)).collect();
-        let bias: Vec<f32> = (0..outputs).map(|output| wave(output + 20)).collect();
-        let x: Vec<f32> = (0..inputs).map(|k| wave(k + 70) * 2.0 + 0.5).collect();
-        let mean = x.iter().sum::<f32>() / inputs as f32;
-        let inverse = (x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / inputs as f32).sqrt().recip();
-        let (gamma_weights, folded) = fold_norm(&weights, &gamma, &beta, &bias);
-        for output in 0..outputs {
-            let weight = |k: usize| weights.opened(k, output) * weights.scale(output);
-            let plain: f32 =
-                (0..inputs).map(|k| ((x[k] - mean) * inverse * gamma[k] + beta[k]) * weight(k)).sum::<f32>()
-                    + bias[output];
-            let product: f32 = (0..inputs).map(|k| x[k] * gamma[k] * weight(k)).sum();
-            let quick = inverse * (product - mean * gamma_weights[output]) + folded[output];
-            assert!((plain - quick).abs() < 1e-5, "{plain} is not {quick}");
-        }
-    }
 
     #[test]
     fn the_error_function_is_right_to_seven_digits() {

@@ -24,6 +24,8 @@ struct Shape {
     // Where things begin in `arena`.
     x: u32,
     y: u32,
+    // From one row of y to the next.
+    stride: u32,
     // Where things begin in `vectors`; NONE where there is none.
     bias: u32,
     scale: u32,
@@ -142,7 +144,7 @@ fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistic
 
     // Where the column goes, how far one row is from the next there, and whether it is one that may be traced.
     var at = shape.y + output;
-    var row = shape.outputs;
+    var row = shape.stride;
     var traced = shape.want;
     var trace_at = output;
     if (shape.keys != NONE) {

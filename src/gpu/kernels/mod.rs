@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod embed;
+pub mod fold;
 pub mod linear;
 pub mod norm;
 
@@ -80,6 +81,8 @@ pub enum Op {
     Attention,
     /// [`norm`].
     Norm,
+    /// [`fold`].
+    Fold,
 }
 
 impl Op {
@@ -93,6 +96,7 @@ impl Op {
             Op::LinearVector { norm: true } => "norm_linear_vector",
             Op::Attention => "attention",
             Op::Norm => "norm",
+            Op::Fold => "fold",
         }
     }
 }
@@ -306,7 +310,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     let lanes = match op {
         Op::Attention | Op::Norm => widths.attention_lanes,
         Op::LinearVector { .. } => widths.vector_lanes,
-        Op::LinearTile { .. } | Op::Embed => widths.tile_lanes,
+        Op::LinearTile { .. } | Op::Embed | Op::Fold => widths.tile_lanes,
     };
     let numbers = [
         ("NONE", NONE),
@@ -342,6 +346,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         ),
         Op::Attention => (&[include_str!("attention.wgsl")], &[]),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
+        Op::Fold => (&[weight_type.source(), include_str!("fold.wgsl")], &[]),
     };
     let body = parts.join("\n");
     let constants: String = numbers

@@ -7,8 +7,8 @@ use std::ops::Range;
 use wgpu::BufferUsages;
 
 use super::super::device::Gpu;
-use super::super::weights::{Stored, WeightType};
-use super::linear::{FEW_ROWS, Rows, fold_norm};
+use super::super::weights::{Layout, Stored, WeightType};
+use super::linear::{FEW_ROWS, Rows};
 use super::*;
 use crate::checkpoint::Activation;
 
@@ -42,9 +42,8 @@ fn filled(count: usize, seed: u32) -> Vec<f32> {
 fn matrix(inputs: usize, outputs: usize, widths: &Widths, weight_type: WeightType) -> Stored {
     let values = filled(inputs * outputs, 3);
     let scale = (inputs as f32).sqrt().recip();
-    Stored::new(inputs, outputs, widths.columns_in_group(), weight_type, |k, o| {
-        values[k * outputs + o] * scale
-    })
+    let layout = Layout::new(inputs, outputs, widths.columns_in_group(), weight_type);
+    Stored::new(layout, |k, o| values[k * outputs + o] * scale)
 }
 
 /// Everything that a kernel sees.
@@ -64,7 +63,7 @@ struct Case {
 fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
     let storage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    let text = source(case.op, case.weights.weight_type, &case.widths, &case.run.layout);
+    let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
     let pipeline = gpu.pipeline(case.op.name(), &text);
     let make = |words: &[u32], usage| {
         gpu.filled(what, if words.is_empty() { &[0] } else { words }, usage).expect("it fits")
@@ -144,7 +143,7 @@ fn linear_case(
     let y = values + capacity * outputs;
     let arena = filled(y + capacity * outputs, 5);
     let mut vectors = weights.scales.clone();
-    let mut shape = linear::Shape::new(&weights, which, x as u32, y as u32);
+    let mut shape = linear::Shape::new(&weights.layout, which, x as u32, y as u32);
     if !vectors.is_empty() {
         shape.scale = 0;
     }
@@ -167,6 +166,69 @@ fn push(vectors: &mut Vec<f32>, values: &[f32]) -> u32 {
     let at = vectors.len() as u32;
     vectors.extend_from_slice(values);
     at
+}
+
+/// What a norm adds to a map: for each output the sum of its weights times gamma, and the bias with beta in it.
+fn folded(weights: &Stored, gamma: &[f32], beta: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    let mut vectors = Vec::new();
+    let shape = fold_shape(weights, gamma, beta, bias, &mut vectors);
+    let mut arena = vec![0.0; bias.len() * 2];
+    let run = run(1, 1, 0, 1, &[]);
+    let (vectors, trace) = (&vectors, &mut []);
+    fold::twin(&shape, &mut Memory { arena: &mut arena, weights, vectors, run: &run, trace });
+    let beta_weights = arena.split_off(bias.len());
+    (arena, beta_weights)
+}
+
+fn fold_shape(
+    weights: &Stored,
+    gamma: &[f32],
+    beta: &[f32],
+    bias: &[f32],
+    vectors: &mut Vec<f32>,
+) -> fold::Shape {
+    let Layout { inputs, outputs, padded, .. } = weights.layout;
+    fold::Shape {
+        inputs: inputs as u32,
+        outputs: outputs as u32,
+        padded: padded as u32,
+        gamma: push(vectors, gamma),
+        beta: push(vectors, beta),
+        bias: if bias.is_empty() { NONE } else { push(vectors, bias) },
+        scale: if weights.scales.is_empty() { NONE } else { push(vectors, &weights.scales) },
+        y: 0,
+    }
+}
+
+#[test]
+fn folds_equal_their_twin() {
+    let gpu = gpu();
+    for widths in [Widths::NARROW, Widths::WIDE] {
+        for weight_type in TYPES {
+            for [inputs, outputs] in [[36, 108], [5, 3], [33, 129], [1, 1], [96, 65]] {
+                for biased in [true, false] {
+                    let weights = matrix(inputs, outputs, &widths, weight_type);
+                    let bias = filled(if biased { outputs } else { 0 }, 11);
+                    let mut vectors = Vec::new();
+                    let (gamma, beta) = (filled(inputs, 9), filled(inputs, 10));
+                    let shape = fold_shape(&weights, &gamma, &beta, &bias, &mut vectors);
+                    let case = Case {
+                        op: Op::Fold,
+                        grid: shape.grid(widths.tile_lanes),
+                        shape: shape.words(),
+                        weights,
+                        vectors,
+                        arena: vec![0.0; outputs * 2],
+                        trace: 1,
+                        run: run(1, 1, 0, 1, &[]),
+                        widths,
+                    };
+                    let what = format!("fold {inputs} x {outputs} {weight_type:?} {widths:?}");
+                    check(&gpu, &what, &case, |memory| fold::twin(&shape, memory));
+                }
+            }
+        }
+    }
 }
 
 fn plain(shape: &mut linear::Shape) {
@@ -224,7 +286,7 @@ fn norms_residuals_and_activations_equal_their_twin() {
                         plain(shape);
                         let gamma = filled(size[0], 9);
                         let (gamma_weights, bias) =
-                            fold_norm(weights, &gamma, &filled(size[0], 10), &filled(outputs, 11));
+                            folded(weights, &gamma, &filled(size[0], 10), &filled(outputs, 11));
                         shape.gamma = push(vectors, &gamma);
                         shape.gamma_weights = push(vectors, &gamma_weights);
                         shape.bias = push(vectors, &bias);
@@ -315,7 +377,7 @@ fn attention_equals_its_twin() {
                     op: Op::Attention,
                     grid: shape.grid(rows),
                     shape: shape.words(),
-                    weights: Stored::new(0, 0, 1, WeightType::F32, |_, _| 0.0),
+                    weights: Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0),
                     vectors: Vec::new(),
                     arena: filled(4 * width, 6),
                     trace: 2 * map,
@@ -335,7 +397,8 @@ fn attention_equals_its_twin() {
 fn embeddings_equal_their_twin() {
     let gpu = gpu();
     for weight_type in TYPES {
-        for (rows, hidden, segments) in [(1, 36, true), (17, 5, false), (65, 192, true)] {
+        // The second table begins with a later word: those before it are left to another.
+        for (rows, hidden, segments, first) in [(1, 36, true, 0), (17, 5, false, 20), (65, 192, true, 0)] {
             let capacity = rows + 4;
             let widths = Widths::NARROW;
             let words = matrix(hidden, 41, &widths, weight_type);
@@ -345,7 +408,9 @@ fn embeddings_equal_their_twin() {
             let segment_table = if segments { push(&mut vectors, &filled(2 * hidden, 15)) } else { NONE };
             let shape = embed::Shape {
                 hidden: hidden as u32,
-                padded: words.padded as u32,
+                padded: words.layout.padded as u32,
+                first,
+                count: 41,
                 position_table,
                 segment_table,
                 scale,
@@ -391,7 +456,7 @@ fn norms_equal_their_twin() {
                 op: Op::Norm,
                 grid: shape.grid(rows),
                 shape: shape.words(),
-                weights: Stored::new(0, 0, 1, WeightType::F32, |_, _| 0.0),
+                weights: Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0),
                 vectors,
                 arena: filled(2 + (rows + 1) * hidden, 18),
                 trace: rows * hidden,

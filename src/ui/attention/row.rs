@@ -174,8 +174,8 @@ mod tests {
             let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models").join(name);
             let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
             let (config, tokenizer) = (read("config.json"), read("tokenizer.json"));
-            let files = Files { config, tokenizer, weights: read("model.safetensors"), self_check: None };
-            let session = Session::new(name, &files).unwrap();
+            let files = Files { config, tokenizer, weights: read("model.safetensors") };
+            let session = Session::on_cpu(name, files).unwrap();
             let card = session.card().clone();
             let want = [Hook::Q, Hook::K, Hook::AttnScores, Hook::Pattern].into_iter();
             let want = want.flat_map(|hook| (0..card.layers).map(hook)).chain([Hook::Mask(0)]).collect();

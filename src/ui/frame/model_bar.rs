@@ -125,12 +125,10 @@ fn place(status: &EngineStatus, both: bool) -> impl IntoView + use<> {
         (true, false) if adapter.is_empty() => "bar-where-gpu-unnamed",
         (true, true) => "bar-both-gpu",
         (true, false) => "bar-where-gpu",
-        (false, true) if !status.settled => "bar-both-preparing",
-        (false, false) if !status.settled => "bar-where-preparing",
         (false, true) => "bar-both-cpu",
         (false, false) => "bar-where-cpu",
     };
-    let reason = status.reason.as_ref().filter(|_| !on_gpu && status.settled).map(because);
+    let reason = status.reason.as_ref().filter(|_| !on_gpu).map(because);
     view! { {tr(key, &[("adapter", adapter.into())])} {reason} }
 }
 

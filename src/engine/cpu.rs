@@ -1,0 +1,122 @@
+//! Sessions on the CPU: the network in Burn, with all weights in memory.
+
+use std::cell::RefCell;
+
+use burn::tensor::{Device, Tensor};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use super::network::{Network, Outcome, Pass, input};
+use super::protocol::{EngineKind, Problem};
+use super::session::{Session, card};
+use crate::checkpoint::{self, Checkpoint, CheckpointError, TensorFile};
+use crate::hub::Files;
+use crate::models::{Bert, Gpt2, KvCache, Recorder};
+use crate::tokenization::Tokenizer;
+use crate::trace::{Ablation, Activation, Dispatches, Patch, Token, WeightType};
+
+/// The network in Burn.
+struct CpuNetwork {
+    forward: Forward,
+    /// GPT's keys and values of the last run that asked for them.
+    cache: RefCell<KvCache>,
+}
+
+enum Forward {
+    Bert(Box<Bert>),
+    Gpt2(Box<Gpt2>),
+}
+
+impl Session {
+    /// Reads a checkpoint's files and computes on the CPU.
+    ///
+    /// # Errors
+    /// Whatever is wrong with one of the files; it is named.
+    pub fn on_cpu(source: &str, files: Files) -> Result<Session, Problem> {
+        let file = TensorFile::parse(files.weights)?;
+        let checkpoint = Checkpoint::read(&files.config, file.header())?;
+        let tokenizer = Tokenizer::parse(&files.tokenizer)?;
+        let network = CpuNetwork::new(&checkpoint, &file)?;
+        Session::new(
+            card(source, &checkpoint),
+            tokenizer,
+            EngineKind::Cpu,
+            WeightType::F32,
+            Box::new(network),
+        )
+    }
+}
+
+impl CpuNetwork {
+    fn new(checkpoint: &Checkpoint, file: &TensorFile) -> Result<CpuNetwork, CheckpointError> {
+        let device = Device::flex();
+        let forward = match &checkpoint.network {
+            checkpoint::Network::Bert { config, weights } => {
+                Forward::Bert(Box::new(Bert::new(config, weights, file, &device)?))
+            }
+            checkpoint::Network::Gpt2 { config, weights } => {
+                Forward::Gpt2(Box::new(Gpt2::new(config, weights, file, &device)?))
+            }
+        };
+        Ok(CpuNetwork { forward, cache: RefCell::default() })
+    }
+
+    /// The hidden state that a patch takes from another run.
+    async fn row(&self, patch: &Patch, tokens: &[Token]) -> Result<Vec<f32>, Problem> {
+        let want = [patch.hook];
+        let ablate = &Ablation::default();
+        let pass = Pass { tokens, predict: &[0], want: &want, cached: false, ablate, sources: &[] };
+        let outcome = self.pass(&pass).boxed_local().await?;
+        let recorded = outcome.activations.into_iter().next();
+        let row = recorded.and_then(|Activation { shape, data, .. }| {
+            Some(data.chunks(*shape.last()?).nth(patch.source())?.to_vec())
+        });
+        row.ok_or_else(|| Problem::new("internal", "the hidden state was not recorded"))
+    }
+
+    async fn pass(&self, pass: &Pass<'_>) -> Result<Outcome, Problem> {
+        let (ids, segments) = input(pass.tokens);
+        let mut rec = Recorder::new(pass.want);
+        for (patch, tokens) in pass.ablate.patch.iter().zip(pass.sources) {
+            let row = self.row(patch, tokens).await?;
+            rec.patch(patch.hook, patch.position, row);
+        }
+        let (logits, next_sentence, computed) = match &self.forward {
+            Forward::Bert(bert) => {
+                let output = bert.forward(&ids, &segments, pass.predict, pass.ablate, &mut rec);
+                (output.logits, output.next_sentence, ids.len())
+            }
+            Forward::Gpt2(gpt) => {
+                let mut cache =
+                    if pass.cached { self.cache.take().rewound_to(&ids) } else { KvCache::default() };
+                let computed = ids.len() - cache.len();
+                let logits = gpt.forward(&ids, &mut cache, pass.cached, pass.ablate, &mut rec);
+                if pass.cached {
+                    self.cache.replace(cache);
+                }
+                (Some(logits), None, computed)
+            }
+        };
+        let has_logits = logits.is_some();
+        let flat = |logits: Tensor<2>| -> Tensor<1> {
+            let [rows, columns] = logits.dims();
+            logits.reshape([rows * columns])
+        };
+        let more = logits.map(flat).into_iter().chain(next_sentence).collect();
+        let (activations, rest) = rec.read(more).await.map_err(|why| Problem::new("internal", why))?;
+        let mut rest = rest.into_iter();
+        let logits = if has_logits { rest.next().unwrap_or_default() } else { Vec::new() };
+        Ok(Outcome { logits, next_sentence: rest.next(), activations, computed })
+    }
+}
+
+impl Network for CpuNetwork {
+    fn run<'a>(&'a self, pass: &'a Pass<'a>) -> LocalBoxFuture<'a, Result<Outcome, Problem>> {
+        self.pass(pass).boxed_local()
+    }
+
+    fn kernels(&self) -> LocalBoxFuture<'_, Result<Dispatches, Problem>> {
+        let detail = "the processor computes this model; kernels are what a GPU runs";
+        async move { Err(Problem::new("no-kernels", detail)) }.boxed_local()
+    }
+}

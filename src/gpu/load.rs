@@ -1,0 +1,142 @@
+//! A checkpoint's weights on their way to a GPU: room is made and kernels are compiled when the file's header is known;
+//! then each tensor is brought into the kernels' layout when it has arrived, some rows at a time, and forgotten.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use wgpu::{Buffer, BufferUsages, ComputePassDescriptor};
+
+use super::device::{Gpu, GpuError};
+use super::execute::{GpuModel, bytes};
+use super::kernels::{NONE, Op, Widths};
+use super::plan::{Fold, MatrixPlan, Plan};
+use super::weights::WeightType;
+use crate::checkpoint::{Checkpoint, CheckpointError, Numbers};
+
+/// Words of 32 bits that are brought into the kernels' layout at once: 4 MiB.
+const CHUNK: usize = 1 << 20;
+
+/// A model whose weights are arriving.
+pub struct Loading {
+    model: GpuModel,
+    /// The bytes of tensors that make a matrix together with others that are still to come.
+    kept: BTreeMap<String, Vec<u8>>,
+}
+
+impl Loading {
+    /// Makes room for a checkpoint, for texts as long as the model reads, and begins to compile its kernels.
+    ///
+    /// # Errors
+    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::OutOfMemory`] if all of them are;
+    /// [`GpuError::Failed`] if it refuses a kernel.
+    pub async fn new(
+        gpu: Rc<Gpu>,
+        checkpoint: &Checkpoint,
+        weight_type: WeightType,
+    ) -> Result<Loading, GpuError> {
+        let widths = if gpu.software() { Widths::NARROW } else { Widths::WIDE };
+        let plan = Plan::new(checkpoint, weight_type, widths, gpu.max_table());
+        let before = gpu.bytes();
+        let device = Rc::clone(&gpu);
+        let model = device.guarded(|| device.bytes() - before, || GpuModel::make(gpu, plan)).await?;
+        Ok(Loading { model, kept: BTreeMap::new() })
+    }
+
+    /// Takes the bytes of the tensor `key`; one that the network does not need is passed over.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotFinite`] for a weight that is no number.
+    pub fn take(&mut self, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let GpuModel { gpu, plan, vectors, .. } = &self.model;
+        for load in plan.loads.iter().filter(|load| load.tensor.key == key) {
+            let numbers = load.tensor.numbers(bytes)?.to_vec();
+            gpu.write(vectors, load.at as usize, bytemuck::cast_slice(&numbers));
+        }
+        let mut keep = false;
+        for (index, matrix) in plan.matrices.iter().enumerate() {
+            if matrix.parts.iter().all(|part| part.tensor.key != key) {
+                continue;
+            }
+            let parts = matrix.parts.iter().map(|part| {
+                let kept = self.kept.get(&part.tensor.key).map(Vec::as_slice);
+                kept.or((part.tensor.key == key).then_some(bytes)).map(|bytes| part.tensor.numbers(bytes))
+            });
+            let parts: Option<Vec<_>> = parts.collect();
+            match parts {
+                Some(parts) => self.write(index, &parts.into_iter().collect::<Result<Vec<_>, _>>()?),
+                None => keep = true,
+            }
+        }
+        if keep {
+            self.kept.insert(key.to_owned(), bytes.to_vec());
+        } else {
+            let together = plan.matrices.iter().filter(|matrix| {
+                matrix.parts.len() > 1 && matrix.parts.iter().any(|part| part.tensor.key == key)
+            });
+            for part in together.flat_map(|matrix| &matrix.parts) {
+                self.kept.remove(&part.tensor.key);
+            }
+        }
+        gpu.flush();
+        Ok(())
+    }
+
+    /// Brings a matrix into the kernels' layout; `parts` are the numbers of its parts.
+    fn write(&self, index: usize, parts: &[Numbers<'_>]) {
+        let GpuModel { gpu, plan, vectors, matrices, .. } = &self.model;
+        let MatrixPlan { layout, parts: places, first, scale } = &plan.matrices[index];
+        let value = |k: usize, output: usize| match (places.as_slice(), parts) {
+            ([place], [numbers]) => numbers.get(place.index(k, first + output)),
+            _ => {
+                let width = places[0].cols;
+                let part = (first + output) / width;
+                parts[part].get(places[part].index(k, (first + output) % width))
+            }
+        };
+        let scales = layout.scales(value);
+        if *scale != NONE {
+            gpu.write(vectors, *scale as usize, bytemuck::cast_slice(&scales));
+        }
+        let rows = (CHUNK / layout.row_words()).max(1);
+        for begin in (0..layout.inputs).step_by(rows) {
+            let chunk = begin..layout.inputs.min(begin + rows);
+            let words = layout.words_of(chunk, &scales, value);
+            gpu.write(&matrices[index], begin * layout.row_words(), &words);
+        }
+    }
+
+    /// Computes what follows from the weights alone, once all of them have arrived.
+    ///
+    /// # Errors
+    /// [`GpuError::Failed`] if the GPU refuses the work, [`GpuError::Lost`] if it was taken away.
+    pub async fn finish(self) -> Result<GpuModel, GpuError> {
+        let Loading { mut model, .. } = self;
+        let trace = model.trace();
+        model.gpu.guarded(|| 0, || fold(&model, &trace)).await?;
+        match model.gpu.fault() {
+            Some(fault) => Err(fault),
+            None => Ok(model),
+        }
+    }
+}
+
+/// Computes what the norms add to the maps behind them.
+fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
+    let GpuModel { gpu, plan, vectors, arena, .. } = model;
+    let pipeline = gpu.pipeline(Op::Fold.name(), &plan.source(Op::Fold));
+    let mut encoder = gpu.encoder();
+    for Fold { matrix, shape, to } in &plan.folds {
+        let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
+        let bindings = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]);
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
+        let [groups, _] = shape.grid(plan.widths.tile_lanes);
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &bindings, &[]);
+        pass.dispatch_workgroups(groups, 1, 1);
+        drop(pass);
+        let length = bytes(shape.outputs as usize * 2);
+        encoder.copy_buffer_to_buffer(arena, 0, vectors, bytes(*to), length);
+    }
+    gpu.submit(encoder);
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! How an engine keeps a model's weights.
+
+use serde::{Deserialize, Serialize};
+
+/// How a matrix's numbers are stored. Arithmetic is in f32 whatever the type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightType {
+    /// 32 bits a number.
+    F32,
+    /// 16 bits a number, IEEE half precision.
+    F16,
+    /// 8 bits a number, and a scale for each output: the largest weight of an output becomes 127.
+    Int8,
+}
