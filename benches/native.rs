@@ -84,8 +84,16 @@ fn main() {
 fn run(model: &GpuModel, ids: &[u32], cached: bool) -> f64 {
     let predict = [ids.len() as u32 - 1];
     let ablate = Ablation::default();
-    let input =
-        Input { ids, segments: &[], predict: &predict, want: &[], cached, ablate: &ablate, sources: &[] };
+    let input = Input {
+        ids,
+        segments: &[],
+        predict: &predict,
+        want: &[],
+        best: None,
+        cached,
+        ablate: &ablate,
+        sources: &[],
+    };
     let start = Instant::now();
     let output = pollster::block_on(model.run(&input)).expect("it runs");
     assert!(output.logits.iter().all(|logit| logit.is_finite()));

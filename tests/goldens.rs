@@ -606,6 +606,105 @@ fn the_same_seed_gives_the_same_text_and_zero_temperature_the_most_probable() {
 }
 
 #[test]
+fn the_same_seed_gives_the_same_text_on_every_engine() {
+    let [cpu, gpu] = Engine::both();
+    let folder = |name: &str| match name {
+        "gpt" => (root().join("assets/models/gpt"), root().join("tests/golden/embedded/gpt")),
+        _ => [(); 2].map(|()| root().join("tests/golden/checkpoints").join(name)).into(),
+    };
+    for name in ["gpt", "gpt-1-layer", "gpt-untied"] {
+        let (model, golden) = folder(name);
+        let on_cpu = reviewed_on(&cpu, name, &model, &golden).session;
+        let on_gpu = reviewed_on(&gpu, name, &model, &golden).session;
+        for (index, (temperature, top_k, top_p)) in
+            [(0.0, 0, 1.0), (1.0, 0, 1.0), (0.7, 40, 1.0), (1.0, 0, 0.9), (1.3, 100, 0.95), (5.0, 0, 1.0)]
+                .into_iter()
+                .enumerate()
+        {
+            let sampling = Sampling { temperature, top_k, top_p, seed: index as u32 + 7 };
+            let generate = |session: &Session, want: Vec<Hook>| {
+                let text = "Once upon a time".to_owned();
+                let request = GenerateRequest { text, max_new_tokens: 14, sampling, want };
+                pollster::block_on(session.generate(&request)).expect("it generates")
+            };
+            // The GPU draws several at once unless something is to be recorded.
+            let texts = [
+                generate(&on_cpu, Vec::new()),
+                generate(&on_gpu, Vec::new()),
+                generate(&on_gpu, vec![Hook::FinalHidden]),
+                generate(&on_gpu, Vec::new()),
+            ];
+            for other in &texts[1..] {
+                assert_eq!(texts[0].len(), other.len());
+                for (ours, theirs) in texts[0].iter().zip(other) {
+                    assert_eq!(ours.token, theirs.token, "{name}, {sampling:?}");
+                    assert_eq!(ours.top.len(), theirs.top.len());
+                    for (ours, theirs) in ours.top.iter().zip(&theirs.top) {
+                        assert!((ours.p - theirs.p).abs() < 1e-4, "{name}: {ours:?} is not {theirs:?}");
+                    }
+                }
+            }
+            // What the draws left in the cache serves a run.
+            let drawn: Vec<u32> = texts[1].iter().map(|step| step.token.id).collect();
+            let request = |cached| RunRequest {
+                text: "Once upon a time".to_owned(),
+                drawn: drawn.clone(),
+                want: vec![Hook::Logits],
+                cached,
+                ..RunRequest::default()
+            };
+            let (with, without) = (run(&on_gpu, &request(true)), run(&on_gpu, &request(false)));
+            assert!(with.computed <= 2, "{name}: {} positions were computed again", with.computed);
+            let last = |run: &Run| {
+                let logits = run.activation(Hook::Logits).expect("asked");
+                logits.data[logits.data.len() - run.model.vocabulary..].to_vec()
+            };
+            let difference = largest_difference(&last(&with), &last(&without));
+            assert!(difference <= TOLERANCE, "{name}: the cache is off by {difference}");
+        }
+        // To the end of what the model reads, and not beyond.
+        let request = GenerateRequest {
+            text: "Once".to_owned(),
+            max_new_tokens: 400,
+            sampling: Sampling { seed: 3, ..Sampling::default() },
+            want: Vec::new(),
+        };
+        let [ours, theirs] = [&on_cpu, &on_gpu]
+            .map(|session| pollster::block_on(session.generate(&request)).expect("it generates").len());
+        assert_eq!(ours, theirs, "{name}");
+    }
+}
+
+#[test]
+fn the_best_of_the_scores_are_those_of_all_scores() {
+    let gpu = Engine::both()[1].clone();
+    for reviewed in all(&gpu) {
+        for case in &reviewed.golden.cases {
+            for top_k in [1, 8, 64, 65, 1000] {
+                let request = |want| RunRequest {
+                    text: case.text.clone(),
+                    text_b: case.text_b.clone(),
+                    top_k,
+                    want,
+                    ..RunRequest::default()
+                };
+                let best = run(&reviewed.session, &request(Vec::new())).predictions;
+                let hook = [Hook::Logits].into_iter().filter(|hook| case.hooks.contains(hook)).collect();
+                let all = run(&reviewed.session, &request(hook)).predictions;
+                assert_eq!(best.len(), all.len());
+                for (best, all) in best.iter().zip(&all) {
+                    assert_eq!((best.position, best.top.len()), (all.position, all.top.len()));
+                    for (best, all) in best.top.iter().zip(&all.top) {
+                        assert_eq!((best.id, &best.piece), (all.id, &all.piece), "{}", reviewed.name);
+                        assert!((best.p - all.p).abs() < 1e-5, "{best:?} is not {all:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn the_self_check_passes_on_right_numbers_and_fails_on_wrong_ones() {
     for name in ["bert", "gpt"] {
         let folder = root().join("assets/models").join(name);

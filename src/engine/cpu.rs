@@ -7,9 +7,10 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::network::{Network, Outcome, Pass, input};
-use super::protocol::{EngineKind, Problem};
+use super::protocol::{EngineKind, Problem, Sampling};
 use super::session::{Session, card};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, TensorFile};
+use crate::gpu::Drawn;
 use crate::hub::Files;
 use crate::models::{Bert, Gpt2, KvCache, Recorder};
 use crate::tokenization::Tokenizer;
@@ -65,7 +66,7 @@ impl CpuNetwork {
     async fn row(&self, patch: &Patch, tokens: &[Token]) -> Result<Vec<f32>, Problem> {
         let want = [patch.hook];
         let ablate = &Ablation::default();
-        let pass = Pass { tokens, predict: &[0], want: &want, cached: false, ablate, sources: &[] };
+        let pass = Pass { tokens, predict: &[0], best: 0, want: &want, cached: false, ablate, sources: &[] };
         let outcome = self.pass(&pass).boxed_local().await?;
         let recorded = outcome.activations.into_iter().next();
         let row = recorded.and_then(|Activation { shape, data, .. }| {
@@ -106,13 +107,23 @@ impl CpuNetwork {
         let (activations, rest) = rec.read(more).await.map_err(|why| Problem::new("internal", why))?;
         let mut rest = rest.into_iter();
         let logits = if has_logits { rest.next().unwrap_or_default() } else { Vec::new() };
-        Ok(Outcome { logits, next_sentence: rest.next(), activations, computed })
+        Ok(Outcome { logits, best: Vec::new(), next_sentence: rest.next(), activations, computed })
     }
 }
 
 impl Network for CpuNetwork {
     fn run<'a>(&'a self, pass: &'a Pass<'a>) -> LocalBoxFuture<'a, Result<Outcome, Problem>> {
         self.pass(pass).boxed_local()
+    }
+
+    fn decode<'a>(
+        &'a self,
+        _: &'a [u32],
+        _: &'a Sampling,
+        _: usize,
+        _: usize,
+    ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
+        async { Ok(Vec::new()) }.boxed_local()
     }
 
     fn kernels(&self) -> LocalBoxFuture<'_, Result<Dispatches, Problem>> {

@@ -1,12 +1,20 @@
 //! GPT continues a text: a run, a draw, and again.
 
-use super::protocol::{GenerateRequest, Problem, RunRequest, Step};
+use web_time::Instant;
+
+use super::protocol::{GenerateRequest, Problem, RunRequest, Sampling, Step};
 use super::session::{Session, TOP_K};
+use crate::gpu::{DECODED, Drawn};
 use crate::lesson::sampling::{distribution, draw, softmax};
-use crate::trace::{Family, Hook};
+use crate::trace::{Family, Hook, Token};
+
+/// How long the GPU may be busy with one submission, in ms: other requests wait for it, and a browser takes a GPU away that
+/// is busy for seconds.
+const BUSY: f64 = 100.0;
 
 impl Session {
-    /// Draws tokens one after the other; each step computes one position and takes the rest from the KV cache.
+    /// Draws tokens one after the other; each step computes one position and takes the rest from the KV cache. Where
+    /// nothing is to be recorded, an engine that can draws several before it answers.
     ///
     /// # Errors
     /// `bad-request` if the model is no GPT; otherwise as [`Session::run`].
@@ -14,32 +22,101 @@ impl Session {
         if self.card().family != Family::Gpt2 {
             return Err(Problem::new("bad-request", "only GPT continues a text; load \"gpt\" first"));
         }
-        let logits_wanted = request.want.contains(&Hook::Logits);
-        let mut want = request.want.clone();
+        let start = RunRequest { text: request.text.clone(), ..RunRequest::default() };
+        let mut text =
+            Continued { session: self, tokens: self.tokens(&start)?.0, request, steps: Vec::new() };
+        let mut together = 1;
+        while text.goes_on() {
+            let started = Instant::now();
+            let drawn = match request.want.is_empty() {
+                true => text.decode(together).await?,
+                false => 0,
+            };
+            if drawn == 0 {
+                text.step().await?;
+            } else {
+                let ms = started.elapsed().as_secs_f64() * 1e3 / drawn as f64;
+                together = ((BUSY / ms) as usize).clamp(1, DECODED);
+            }
+        }
+        Ok(text.steps)
+    }
+}
+
+/// A text that is being continued.
+struct Continued<'a> {
+    session: &'a Session,
+    /// The text's own tokens and those that were drawn.
+    tokens: Vec<Token>,
+    request: &'a GenerateRequest,
+    steps: Vec<Step>,
+}
+
+impl Continued<'_> {
+    /// Whether another token is wanted, there is room for it, and the text is not over.
+    fn goes_on(&self) -> bool {
+        let Continued { session, tokens, request, steps } = self;
+        let over = steps.last().is_some_and(|step| Some(step.token.id) == session.end_of_text_id());
+        let full = steps.len() >= request.max_new_tokens || tokens.len() >= session.card().positions + 1;
+        !over && !full
+    }
+
+    fn sampling(&self) -> &Sampling {
+        &self.request.sampling
+    }
+
+    fn push(&mut self, step: Step) -> bool {
+        self.tokens.push(step.token.clone());
+        self.steps.push(step);
+        self.goes_on()
+    }
+
+    /// Lets the engine draw up to `count` tokens at once; how many it drew.
+    async fn decode(&mut self, count: usize) -> Result<usize, Problem> {
+        let before = self.steps.len();
+        let count = count.min(self.request.max_new_tokens - before);
+        let started = Instant::now();
+        let drawn = self.session.decode(&self.tokens, self.sampling(), before, count).await?;
+        let ms = started.elapsed().as_secs_f64() * 1e3 / drawn.len().max(1) as f64;
+        for Drawn { id, best } in drawn {
+            if !best.finite {
+                return Err(self.session.not_finite());
+            }
+            let Some(token) = self.session.drawn_token(&self.tokens, id, self.request.text.len()) else {
+                break;
+            };
+            let top = self.session.listed(&best, TOP_K);
+            if !self.push(Step { token, top, ms, activations: Vec::new() }) {
+                break;
+            }
+        }
+        Ok(self.steps.len() - before)
+    }
+
+    /// Draws one token by all of its scores.
+    async fn step(&mut self) -> Result<(), Problem> {
+        let logits_wanted = self.request.want.contains(&Hook::Logits);
+        let mut want = self.request.want.clone();
         if !logits_wanted {
             want.push(Hook::Logits);
         }
-        let mut run_request =
-            RunRequest { text: request.text.clone(), want, cached: true, ..RunRequest::default() };
-        let mut steps = Vec::new();
-        let mut over = false;
-        while steps.len() < request.max_new_tokens && !over {
-            let mut run = self.run(&run_request).await?;
-            let vocabulary = run.model.vocabulary;
-            let logits =
-                run.activation(Hook::Logits).map(|recorded| recorded.data.as_slice()).unwrap_or_default();
-            let logits = &logits[logits.len().saturating_sub(vocabulary)..];
-            let considered = distribution(logits, &request.sampling);
-            let Some(id) = draw(&considered, &request.sampling, steps.len()) else { break };
-            let Some(token) = self.drawn_token(&run.tokens, id, request.text.len()) else { break };
-            let top = self.top(&softmax(logits), TOP_K);
-            if !logits_wanted {
-                run.activations.retain(|activation| activation.hook != Hook::Logits);
-            }
-            run_request.drawn.push(id);
-            steps.push(Step { token, top, ms: run.ms, activations: run.activations });
-            over = Some(id) == self.end_of_text_id() || run.tokens.len() + 1 >= run.model.positions;
+        let drawn = self.steps.iter().map(|step| step.token.id).collect();
+        let text = self.request.text.clone();
+        let run = RunRequest { text, drawn, want, cached: true, ..RunRequest::default() };
+        let mut run = self.session.run(&run).await?;
+        let vocabulary = run.model.vocabulary;
+        let logits =
+            run.activation(Hook::Logits).map(|recorded| recorded.data.as_slice()).unwrap_or_default();
+        let logits = &logits[logits.len().saturating_sub(vocabulary)..];
+        let considered = distribution(logits, self.sampling());
+        let none = || Problem::new("internal", "no token could be drawn");
+        let id = draw(&considered, self.sampling(), self.steps.len()).ok_or_else(none)?;
+        let token = self.session.drawn_token(&run.tokens, id, self.request.text.len()).ok_or_else(none)?;
+        let top = self.session.top(&softmax(logits), TOP_K);
+        if !logits_wanted {
+            run.activations.retain(|activation| activation.hook != Hook::Logits);
         }
-        Ok(steps)
+        self.push(Step { token, top, ms: run.ms, activations: run.activations });
+        Ok(())
     }
 }

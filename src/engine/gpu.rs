@@ -6,10 +6,10 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::network::{Network, Outcome, Pass, input};
-use super::protocol::{EngineKind, Problem};
+use super::protocol::{EngineKind, Problem, Sampling};
 use super::session::{Session, card};
 use crate::checkpoint::{Arrived, Checkpoint, CheckpointError, Config, Header, TensorStream};
-use crate::gpu::{Gpu, GpuError, GpuModel, Input, Loading, Output};
+use crate::gpu::{Drawn, Gpu, GpuError, GpuModel, Input, Loading, Output};
 use crate::tokenization::Tokenizer;
 use crate::trace::{Dispatches, ModelCard, WeightType};
 
@@ -108,12 +108,23 @@ impl Network for GpuModel {
             let (ids, segments) = input(pass.tokens);
             let sources: Vec<_> = pass.sources.iter().map(|tokens| input(tokens)).collect();
             let Pass { predict, want, cached, ablate, .. } = *pass;
-            let input =
-                Input { ids: &ids, segments: &segments, predict, want, cached, ablate, sources: &sources };
-            let Output { logits, next_sentence, activations, computed } = GpuModel::run(self, &input).await?;
-            Ok(Outcome { logits, next_sentence, activations, computed })
+            let (ids, segments, best) = (&ids, &segments, Some(pass.best));
+            let input = Input { ids, segments, predict, want, best, cached, ablate, sources: &sources };
+            let Output { logits, best, next_sentence, activations, computed } =
+                GpuModel::run(self, &input).await?;
+            Ok(Outcome { logits, best, next_sentence, activations, computed })
         }
         .boxed_local()
+    }
+
+    fn decode<'a>(
+        &'a self,
+        ids: &'a [u32],
+        sampling: &'a Sampling,
+        step: usize,
+        count: usize,
+    ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
+        async move { Ok(GpuModel::decode(self, ids, sampling, step, count).await?) }.boxed_local()
     }
 
     fn kernels(&self) -> LocalBoxFuture<'_, Result<Dispatches, Problem>> {

@@ -2,7 +2,8 @@
 
 use futures_util::future::LocalBoxFuture;
 
-use super::protocol::Problem;
+use super::protocol::{Problem, Sampling};
+use crate::gpu::{Best, Drawn};
 use crate::trace::{Ablation, Activation, Dispatches, Hook, Token};
 
 /// A network of either family on one engine.
@@ -12,6 +13,19 @@ pub(super) trait Network {
     /// # Errors
     /// `gpu-failed` or `gpu-lost` if the GPU fails; `gpu-limits` if more is wanted than it can hold.
     fn run<'a>(&'a self, pass: &'a Pass<'a>) -> LocalBoxFuture<'a, Result<Outcome, Problem>>;
+
+    /// Continues `ids` (GPT) by up to `count` tokens, the draws being numbered from `step` on. Fewer come, or none, where a
+    /// draw needs all scores, or where the engine does not draw.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    fn decode<'a>(
+        &'a self,
+        ids: &'a [u32],
+        sampling: &'a Sampling,
+        step: usize,
+        count: usize,
+    ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>>;
 
     /// The dispatches of the last pass.
     ///
@@ -26,6 +40,8 @@ pub(super) struct Pass<'a> {
     pub tokens: &'a [Token],
     /// The positions whose logits are wanted.
     pub predict: &'a [u32],
+    /// How many of the best scores of each predicted position are enough.
+    pub best: usize,
     /// What to record.
     pub want: &'a [Hook],
     /// Reuse what an earlier pass over the same beginning computed (GPT); only the last position's logits are recorded.
@@ -43,8 +59,10 @@ pub(super) fn input(tokens: &[Token]) -> (Vec<u32>, Vec<u32>) {
 
 /// What came of it.
 pub(super) struct Outcome {
-    /// `[predicted positions, vocabulary]`; empty without a head.
+    /// `[predicted positions, vocabulary]`; empty without a head, and where the best are given.
     pub logits: Vec<f32>,
+    /// The best for each predicted position, where these are enough and their engine finds them.
+    pub best: Vec<Best>,
     /// Is next, is not next; none without the head.
     pub next_sentence: Option<Vec<f32>>,
     /// What was asked for.

@@ -3,9 +3,10 @@
 use web_time::Instant;
 
 use super::check::Reference;
-use super::network::{Network, Pass};
-use super::protocol::{EngineKind, Problem, RunRequest, SelfCheck};
+use super::network::{Network, Outcome, Pass, input};
+use super::protocol::{EngineKind, Problem, RunRequest, Sampling, SelfCheck};
 use crate::checkpoint::{self, Checkpoint};
+use crate::gpu::{Best, Drawn};
 use crate::lesson::sampling::softmax;
 use crate::tokenization::Tokenizer;
 use crate::trace::{
@@ -102,20 +103,21 @@ impl Session {
         let ablate = &ablate;
         let cached = request.cached && self.card.family == Family::Gpt2 && ablate.is_empty();
         let want = &request.want;
-        let pass = Pass { tokens: &tokens, predict: &predict, want, cached, ablate, sources: &sources };
+        let best = if request.top_k == 0 { TOP_K } else { request.top_k };
+        let pass = Pass { tokens: &tokens, predict: &predict, best, want, cached, ablate, sources: &sources };
         let outcome = self.network.run(&pass).await?;
-        let scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
-        if scores.into_iter().any(|score| !score.is_finite()) {
-            let code = if self.engine == EngineKind::WebGpu { "gpu-failed" } else { "internal" };
-            return Err(Problem::new(code, "the model's scores are not finite numbers"));
+        let mut scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
+        if scores.any(|score| !score.is_finite()) || outcome.best.iter().any(|best| !best.finite) {
+            return Err(self.not_finite());
         }
+        let predictions = self.predictions(&predict, &outcome, best);
         let nsp = outcome.next_sentence.filter(|_| self.card.next_sentence);
 
         Ok(Run {
             model: self.card.clone(),
             text: request.text.clone(),
             text_b: request.text_b.clone(),
-            predictions: self.predictions(&predict, &outcome.logits, request.top_k),
+            predictions,
             nsp: nsp.map(|logits| NextSentence {
                 is_next: softmax(&logits).first().copied().unwrap_or_default(),
             }),
@@ -193,7 +195,7 @@ impl Session {
     }
 
     /// The tokens the model reads, and how many of the text's were left out.
-    fn tokens(&self, request: &RunRequest) -> Result<(Vec<Token>, usize), Problem> {
+    pub(super) fn tokens(&self, request: &RunRequest) -> Result<(Vec<Token>, usize), Problem> {
         let most = self.card.positions.min(request.max_tokens.unwrap_or(usize::MAX));
         if request.text.trim().is_empty() {
             return Err(Problem::new("empty-text", "there is no text to run on"));
@@ -246,13 +248,36 @@ impl Session {
         }
     }
 
-    fn predictions(&self, positions: &[u32], logits: &[f32], top_k: usize) -> Vec<Prediction> {
-        let rows = logits.chunks(self.card.vocabulary.max(1));
-        let listed = positions.iter().zip(rows).map(|(&position, row)| Prediction {
-            position: position as usize,
-            top: self.top(&softmax(row), if top_k == 0 { TOP_K } else { top_k }),
-        });
-        listed.collect()
+    fn predictions(&self, positions: &[u32], outcome: &Outcome, count: usize) -> Vec<Prediction> {
+        let rows = outcome.logits.chunks(self.card.vocabulary.max(1));
+        let of_rows = rows.map(|row| self.top(&softmax(row), count));
+        let of_lists = outcome.best.iter().map(|best| self.listed(best, count));
+        let listed = positions.iter().zip(of_rows.chain(of_lists));
+        listed.map(|(&position, top)| Prediction { position: position as usize, top }).collect()
+    }
+
+    /// The `count` most probable pieces of a list.
+    pub(super) fn listed(&self, best: &Best, count: usize) -> Vec<Candidate> {
+        let candidates = best.candidates.iter().take(count);
+        candidates.map(|(id, logit)| self.candidate(*id, best.probability(*logit))).collect()
+    }
+
+    /// What is said of scores that are no numbers.
+    pub(super) fn not_finite(&self) -> Problem {
+        let code = if self.engine == EngineKind::WebGpu { "gpu-failed" } else { "internal" };
+        Problem::new(code, "the model's scores are not finite numbers")
+    }
+
+    /// Continues tokens by some more, as [`Network::decode`] does.
+    pub(super) async fn decode(
+        &self,
+        tokens: &[Token],
+        sampling: &Sampling,
+        step: usize,
+        count: usize,
+    ) -> Result<Vec<Drawn>, Problem> {
+        let (ids, _) = input(tokens);
+        self.network.decode(&ids, sampling, step, count).await
     }
 
     /// The `count` most probable pieces; of equals the one with the lower id comes first.

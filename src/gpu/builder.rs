@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::kernels::linear::Rows;
-use super::kernels::{NONE, RunLayout, Widths, attention, embed, fold, linear, norm};
-use super::plan::{Fold, Kernel, Load, MatrixPlan, Place, Plan, Region, Step};
+use super::kernels::{NONE, RunLayout, Widths, attention, draw, embed, fold, linear, norm, top};
+use super::plan::{Fold, Kernel, Load, MatrixPlan, Place, Plan, Region, Scores, Step};
 use super::weights::{Layout, WeightType};
 use crate::checkpoint::{self, Activation, Matrix, Norm, Tensor};
 use crate::trace::Hook;
@@ -88,6 +88,8 @@ impl Builder {
                 places: Vec::new(),
                 logits: None,
                 logits_rows: 0,
+                best: None,
+                drawn: None,
                 next_sentence: None,
                 causal,
                 head_words: 0,
@@ -158,8 +160,13 @@ impl Builder {
 
     fn step(&mut self, computes: String, kernel: Kernel, matrix: Option<usize>) {
         let gathered = |rows| matches!(rows, Rows::Predicted | Rows::Gathered);
-        let head = matches!(kernel, Kernel::Linear(shape) if gathered(shape.which()));
-        self.plan.steps.push(Step { computes, kernel, matrix, only_if: None, head });
+        let (head, scores) = match kernel {
+            Kernel::Linear(shape) => (gathered(shape.which()), Scores::All),
+            Kernel::TopPart(_) | Kernel::TopRow(_) => (true, Scores::Best),
+            Kernel::Draw(_) => (true, Scores::Drawn),
+            Kernel::Embed(_) | Kernel::Attention(_) | Kernel::Norm(_) => (false, Scores::All),
+        };
+        self.plan.steps.push(Step { computes, kernel, matrix, only_if: None, scores, head });
     }
 
     /// A table of words, `[vocabulary, hidden]`, kept as the head that is tied to it reads it.
@@ -179,6 +186,10 @@ impl Builder {
         let region = self.positions(hidden);
         let position_table = self.vector(&position.tensor);
         let segment_table = segment.map_or(NONE, |table| self.vector(&table.tensor));
+        if self.plan.causal {
+            self.plan.drawn = Some(self.region(draw::DRAWN, 1));
+        }
+        let drawn = self.plan.drawn.map_or(NONE, |drawn| drawn.offset);
         let [want_word, want_position, want_segment] = [(); 3].map(|()| self.slot());
         let width = hidden as u32;
         let traced = |slot| Place::Traced { slot, width, heads: 0 };
@@ -198,6 +209,7 @@ impl Builder {
                 position_table,
                 segment_table,
                 scale: *scale,
+                drawn,
                 sum: region.offset,
                 want_word,
                 want_position,
@@ -231,7 +243,8 @@ impl Builder {
         let shape = norm::Shape { hidden: width, x: offset, gamma, beta, epsilon, want };
         let kernel = Kernel::Norm(shape);
         let computes = hook.to_string();
-        self.plan.steps.push(Step { computes, kernel, matrix: None, only_if: Some(want), head: false });
+        let (only_if, scores) = (Some(want), Scores::All);
+        self.plan.steps.push(Step { computes, kernel, matrix: None, only_if, scores, head: false });
     }
 
     /// The shape of a map from `x` to `y`, with the norm of `x` and the bias that begins at `bias` in `vectors`.
@@ -361,6 +374,26 @@ impl Builder {
         }
         self.place(Hook::Logits, Place::Rows { region: y, rows, heads: 0 });
         self.plan.logits = Some(y);
+        self.best(y);
+    }
+
+    /// Finds the best of the logits, and draws one of them where the model continues a text.
+    fn best(&mut self, logits: Region) {
+        let rows = self.plan.logits_rows;
+        let mut shape =
+            top::Shape { vocabulary: logits.width, logits: logits.offset, maxima: 0, parts: 0, best: 0 };
+        shape.maxima = self.region(shape.groups_in_row(), rows).offset;
+        shape.parts = self.region(shape.parts_in_row() * top::HEAD, rows).offset;
+        let best = self.region(top::LIST, rows);
+        shape.best = best.offset;
+        self.step("the best of each part of the logits".to_owned(), Kernel::TopPart(shape), None);
+        self.step("the best logits".to_owned(), Kernel::TopRow(shape), None);
+        self.plan.best = Some(best);
+        if let Some(drawn) = self.plan.drawn {
+            let (vocabulary, best, drawn) = (logits.width, best.offset, drawn.offset);
+            let shape = draw::Shape { vocabulary, best, drawn };
+            self.step("the next token".to_owned(), Kernel::Draw(shape), None);
+        }
     }
 
     /// Names the next-sentence scores.

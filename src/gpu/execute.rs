@@ -10,8 +10,11 @@ use wgpu::{BindGroup, Buffer, BufferUsages, ComputePipeline};
 
 use super::device::{Gpu, GpuError};
 use super::kernels::linear::Rows;
-use super::kernels::{Op, RunWords};
-use super::plan::{Place, Plan, Step};
+use super::kernels::top::Best;
+use super::kernels::{Op, RunWords, draw, top};
+use super::plan::{Place, Plan, Scores, Step};
+use crate::engine::protocol::Sampling;
+use crate::lesson::sampling::uniform;
 use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
 
 /// What a run computes.
@@ -25,6 +28,8 @@ pub struct Input<'a> {
     pub predict: &'a [u32],
     /// What to record.
     pub want: &'a [Hook],
+    /// How many of the best scores of each predicted position are enough; none if all are needed.
+    pub best: Option<usize>,
     /// Take what an earlier run computed of the same beginning (GPT). Activations then cover the new positions only,
     /// and recorded logits the predicted ones.
     pub cached: bool,
@@ -37,8 +42,10 @@ pub struct Input<'a> {
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Output {
-    /// `[predicted positions, vocabulary]`; empty without a head.
+    /// `[predicted positions, vocabulary]`; empty without a head, and where the best are enough.
     pub logits: Vec<f32>,
+    /// The best for each predicted position, where they are enough.
+    pub best: Vec<Best>,
     /// The next-sentence scores, where there is the head.
     pub next_sentence: Option<Vec<f32>>,
     /// What was asked for, in the order of the forward pass.
@@ -46,6 +53,18 @@ pub struct Output {
     /// Positions that were computed.
     pub computed: usize,
 }
+
+/// A token that the GPU drew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// Its row in the vocabulary.
+    pub id: u32,
+    /// The best scores that it was drawn by.
+    pub best: Best,
+}
+
+/// The most tokens that one submission draws.
+pub const DECODED: usize = 16;
 
 /// A checkpoint on a GPU.
 pub struct GpuModel {
@@ -58,6 +77,8 @@ pub struct GpuModel {
     pub(super) matrices: Vec<Buffer>,
     /// The shape of each step.
     shapes: Vec<Buffer>,
+    /// What runs that follow each other change (GPT).
+    steps: Option<Buffer>,
     /// One run at a time.
     turn: Mutex<Turn>,
 }
@@ -68,7 +89,7 @@ struct Turn {
     /// The tokens whose keys and values lie in the arena.
     known: Vec<u32>,
     /// What the last run was.
-    last: Option<RunWords>,
+    last: Option<(RunWords, Scores)>,
 }
 
 /// The buffers whose size depends on what is asked for. They only grow.
@@ -154,6 +175,13 @@ impl GpuModel {
             .iter()
             .map(|step| gpu.filled("shape", &step.shape(), BufferUsages::UNIFORM))
             .collect::<Result<Vec<_>, _>>()?;
+        let steps = match plan.drawn {
+            Some(_) => {
+                let length = bytes(DECODED * RunWords::new(plan.layout, 0, &[], &[], &[]).words().len());
+                Some(gpu.buffer("steps", length, BufferUsages::COPY_SRC | BufferUsages::COPY_DST)?)
+            }
+            None => None,
+        };
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
         let mut pipelines = BTreeMap::new();
@@ -162,7 +190,7 @@ impl GpuModel {
         }
         let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None });
-        let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, turn };
+        let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, steps, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
     }
@@ -214,6 +242,9 @@ impl GpuModel {
         let every_logit = input.want.contains(&Hook::Logits) && !input.cached;
         let predict: Vec<u32> =
             if every_logit { (0..input.ids.len() as u32).collect() } else { input.predict.to_vec() };
+        let enough = input.best.is_some_and(|count| count <= top::TOP) && !input.want.contains(&Hook::Logits);
+        let (scores, scored) =
+            if enough { (Scores::Best, self.plan.best) } else { (Scores::All, self.plan.logits) };
         let (first, later) = predict.split_at(predict.len().min(self.plan.logits_rows));
         // What lies in the arena is overwritten from here on, and whole again when the run is done.
         known.clear();
@@ -222,7 +253,7 @@ impl GpuModel {
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
         words.ablate(input.ablate, self.plan.head_words);
         let mut reading = Reading::default();
-        let logits_at = self.plan.logits.map(|region| reading.take(region.rows(0..first.len())));
+        let scored_at = scored.map(|region| reading.take(region.rows(0..first.len())));
         let next_sentence_at = self.plan.next_sentence.map(|region| reading.take(region.rows(0..1)));
         let pieces: Vec<(Hook, Vec<usize>, Source)> = self
             .plan
@@ -231,22 +262,22 @@ impl GpuModel {
             .filter(|hook| input.want.contains(hook))
             .filter_map(|hook| self.piece(*hook, predict.len(), input.ablate, &mut words, &mut reading))
             .collect();
-        let values = self.submit(room, &words, &reading, &replaced, false).await?;
+        let values = self.submit(room, &words, &reading, &replaced, scores, false).await?;
         let (arena, trace) = values.split_at(reading.from_arena);
 
-        let mut logits = logits_at.map_or_else(Vec::new, |at| arena[at].to_vec());
-        if let Some(region) = self.plan.logits {
+        let mut logits = scored_at.map_or_else(Vec::new, |at| arena[at].to_vec());
+        if let Some(region) = scored {
             for some in later.chunks(self.plan.logits_rows) {
                 let words = RunWords::new(self.plan.layout, past, ids, segments, some);
                 let mut reading = Reading::default();
                 reading.take(region.rows(0..some.len()));
-                logits.extend(self.submit(room, &words, &reading, &[], true).await?);
+                logits.extend(self.submit(room, &words, &reading, &[], scores, true).await?);
             }
         }
         if plain {
             known.extend_from_slice(input.ids);
         }
-        *last = Some(words);
+        *last = Some((words, scores));
 
         let activations = pieces.into_iter().map(|(hook, shape, source)| {
             let data = match source {
@@ -264,8 +295,84 @@ impl GpuModel {
             };
             logits = input.predict.iter().flat_map(row).copied().collect();
         }
+        let mut best = Vec::new();
+        if enough {
+            best = logits.chunks(top::LIST).filter_map(Best::read).collect();
+            logits.clear();
+        }
         let next_sentence = next_sentence_at.map(|at| arena[at].to_vec());
-        Ok(Output { logits, next_sentence, activations, computed: ids.len() })
+        Ok(Output { logits, best, next_sentence, activations, computed: ids.len() })
+    }
+
+    /// Continues `ids` (GPT) by up to `count` tokens in one submission, each drawn on the GPU and fed back there: the
+    /// draws are those numbered `step`, `step + 1`, … of `lesson::sampling`. Stops before a token whose draw the best
+    /// scores do not decide: it needs all of them.
+    ///
+    /// # Errors
+    /// As [`GpuModel::run`].
+    pub async fn decode(
+        &self,
+        ids: &[u32],
+        sampling: &Sampling,
+        step: usize,
+        count: usize,
+    ) -> Result<Vec<Drawn>, GpuError> {
+        let (Some(best), Some(drawn), Some(steps)) = (self.plan.best, self.plan.drawn, &self.steps) else {
+            return Ok(Vec::new());
+        };
+        let mut turn = self.turn.lock().await;
+        let Turn { room, known, last } = &mut *turn;
+        let past = shared(known, ids);
+        known.clear();
+        let capacity = self.plan.layout.capacity;
+        let count = count.min(DECODED).min(capacity + 1 - ids.len());
+        let words: Vec<RunWords> = (0..count)
+            .map(|index| {
+                let position = ids.len() - 1 + index;
+                let predict = [position as u32];
+                let mut words = match index {
+                    0 => RunWords::new(self.plan.layout, past, &ids[past..], &[], &predict),
+                    _ => RunWords::new(self.plan.layout, position, &[0], &[], &predict),
+                };
+                if index > 0 {
+                    words.follow();
+                }
+                words.sample(sampling, uniform(sampling.seed, step + index));
+                words
+            })
+            .collect();
+        let Some(length) = words.first().map(|words| words.words().len()) else { return Ok(Vec::new()) };
+        let each = top::LIST + draw::DRAWN;
+        self.make_room(room, 0, count * each)?;
+        for (index, words) in words.iter().enumerate() {
+            self.gpu.write(steps, index * length, words.words());
+        }
+        let mut encoder = self.gpu.encoder();
+        for (index, words) in words.iter().enumerate() {
+            encoder.copy_buffer_to_buffer(steps, bytes(index * length), &self.run, 0, bytes(length));
+            let launches = self.launches(room, words, 0..self.plan.steps.len(), Scores::Drawn);
+            self.encode(&mut encoder, launches);
+            let mut to = bytes(index * each);
+            for (region, width) in [(best, top::LIST), (drawn, draw::DRAWN)] {
+                let at = bytes(region.offset as usize);
+                encoder.copy_buffer_to_buffer(&self.arena, at, &room.read, to, bytes(width));
+                to += bytes(width);
+            }
+        }
+        self.gpu.submit(encoder);
+        let values: Vec<f32> = self.gpu.read(&room.read, count * each).await?;
+        *last = words.into_iter().last().map(|words| (words, Scores::Drawn));
+
+        let read = |values: &[f32]| {
+            let (list, drawn) = values.split_at(top::LIST);
+            Some(Drawn { id: draw::read(drawn)?, best: Best::read(list)? })
+        };
+        let drawn: Vec<Drawn> = values.chunks(each).map_while(read).collect();
+        // What was computed after an undecided draw is of no use.
+        known.extend_from_slice(ids);
+        known.extend(drawn.iter().map(|drawn| drawn.id));
+        known.truncate(ids.len() - 1 + count);
+        Ok(drawn)
     }
 
     /// Asks for an activation: where it will be, and its shape. None if the model does not have it.
@@ -336,7 +443,7 @@ impl GpuModel {
             let words = RunWords::new(self.plan.layout, 0, ids, segments, &[]);
             self.gpu.write(&self.run, 0, words.words());
             let mut encoder = self.gpu.encoder();
-            self.encode(&mut encoder, self.launches(room, &words, 0..*before));
+            self.encode(&mut encoder, self.launches(room, &words, 0..*before, Scores::All));
             let offset = row.start - patch.position * row.len() + patch.source() * row.len();
             encoder.copy_buffer_to_buffer(
                 &self.arena,
@@ -364,10 +471,11 @@ impl GpuModel {
         room: &'a Room,
         words: &'a RunWords,
         steps: Range<usize>,
+        scores: Scores,
     ) -> impl Iterator<Item = Launch<'a>> {
         let steps = self.plan.steps[steps.clone()].iter().zip(&room.bindings[steps]);
-        steps.filter_map(|(step, bindings)| {
-            let wanted = step.only_if.is_none_or(|slot| words.wants(slot));
+        steps.filter_map(move |(step, bindings)| {
+            let wanted = step.only_if.is_none_or(|slot| words.wants(slot)) && step.scores <= scores;
             let (op, grid) = step.launch(words, &self.plan.widths);
             let something = wanted && grid.iter().all(|count| *count > 0);
             let pipeline = self.pipelines.get(&op)?;
@@ -382,9 +490,9 @@ impl GpuModel {
     /// As [`GpuModel::run`].
     pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
         let turn = self.turn.lock().await;
-        let Some(words) = &turn.last else { return Ok(None) };
+        let Some((words, scores)) = &turn.last else { return Ok(None) };
         let steps = 0..self.plan.steps.len();
-        let launches: Vec<Launch<'_>> = self.launches(&turn.room, words, steps).collect();
+        let launches: Vec<Launch<'_>> = self.launches(&turn.room, words, steps, *scores).collect();
         let count = launches.len() as u32;
         let clock = self.gpu.clock(count * 2)?;
         self.gpu.write(&self.run, 0, words.words());
@@ -429,13 +537,14 @@ impl GpuModel {
         words: &RunWords,
         reading: &Reading,
         replaced: &[Replaced],
+        scores: Scores,
         heads_only: bool,
     ) -> Result<Vec<f32>, GpuError> {
         self.make_room(room, reading.from_trace, reading.len())?;
         self.gpu.write(&self.run, 0, words.words());
         let mut encoder = self.gpu.encoder();
         let launches = |steps: Range<usize>| {
-            self.launches(room, words, steps).filter(|launch| launch.step.head || !heads_only)
+            self.launches(room, words, steps, scores).filter(|launch| launch.step.head || !heads_only)
         };
         // One pass, unless something is put in between.
         let mut next = 0;
@@ -471,7 +580,12 @@ impl Drop for GpuModel {
     fn drop(&mut self) {
         let Room { trace, read, states, .. } = &self.turn.get_mut().room;
         let own = [&self.arena, &self.run, &self.vectors, trace, read];
-        own.into_iter().chain(states).chain(&self.matrices).chain(&self.shapes).for_each(Buffer::destroy);
+        own.into_iter()
+            .chain(states)
+            .chain(&self.steps)
+            .chain(&self.matrices)
+            .chain(&self.shapes)
+            .for_each(Buffer::destroy);
     }
 }
 

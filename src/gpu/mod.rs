@@ -23,6 +23,7 @@ mod plan;
 mod weights;
 
 pub use device::{Gpu, GpuError, Made};
-pub use execute::{GpuModel, Input, Output};
+pub use execute::{DECODED, Drawn, GpuModel, Input, Output};
+pub use kernels::top::Best;
 pub use load::Loading;
 pub use weights::{Layout, Stored, WeightType};

@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use super::builder::Builder;
 use super::kernels::linear::Rows;
-use super::kernels::{self, NONE, Op, RunLayout, RunWords, Widths, attention, embed, fold, linear, norm};
+use super::kernels::{
+    self, NONE, Op, RunLayout, RunWords, Widths, attention, draw, embed, fold, linear, norm, top,
+};
 use super::weights::{Layout, WeightType};
 use super::{bert, gpt2};
 use crate::checkpoint::{Checkpoint, Matrix, Network, Tensor};
@@ -36,6 +38,21 @@ pub(super) enum Kernel {
     Linear(linear::Shape),
     Attention(attention::Shape),
     Norm(norm::Shape),
+    TopPart(top::Shape),
+    TopRow(top::Shape),
+    Draw(draw::Shape),
+}
+
+/// What a run is to leave of the scores of its predicted positions; each brings those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scores {
+    /// All of them.
+    #[default]
+    All,
+    /// The best of them, and what gives them probabilities.
+    Best,
+    /// A token that was drawn by them.
+    Drawn,
 }
 
 /// One dispatch.
@@ -48,6 +65,8 @@ pub(super) struct Step {
     pub matrix: Option<usize>,
     /// It is done only when this slot is wanted.
     pub only_if: Option<u32>,
+    /// It is done only for that.
+    pub scores: Scores,
     /// It computes predictions, and is done again when they take several turns.
     pub head: bool,
 }
@@ -64,6 +83,9 @@ impl Step {
             }
             Kernel::Attention(shape) => (Op::Attention, shape.grid(run.rows())),
             Kernel::Norm(shape) => (Op::Norm, shape.grid(run.rows())),
+            Kernel::TopPart(shape) => (Op::TopPart, shape.grid_of_parts(run.predicted())),
+            Kernel::TopRow(shape) => (Op::TopRow, shape.grid(run.predicted())),
+            Kernel::Draw(shape) => (Op::Draw, shape.grid()),
         }
     }
 
@@ -82,6 +104,9 @@ impl Step {
             }
             Kernel::Attention(_) => vec![Op::Attention],
             Kernel::Norm(_) => vec![Op::Norm],
+            Kernel::TopPart(_) => vec![Op::TopPart],
+            Kernel::TopRow(_) => vec![Op::TopRow],
+            Kernel::Draw(_) => vec![Op::Draw],
         }
     }
 
@@ -111,6 +136,16 @@ impl Step {
                 [bytes((rows + 2 * keys) * hidden), bytes(rows * hidden)]
             }
             Kernel::Norm(shape) => [bytes(rows * shape.hidden as usize); 2],
+            Kernel::TopPart(shape) => {
+                let left = shape.groups_in_row() + shape.parts_in_row() * top::HEAD;
+                [shape.vocabulary as usize, left].map(|numbers| bytes(run.predicted() * numbers))
+            }
+            Kernel::TopRow(shape) => {
+                let left = shape.groups_in_row() + shape.parts_in_row() * top::HEAD;
+                let read = left + top::TOP * top::GROUP;
+                [read, top::LIST].map(|numbers| bytes(run.predicted() * numbers))
+            }
+            Kernel::Draw(_) => [bytes(top::LIST), bytes(draw::DRAWN)],
         }
     }
 
@@ -121,6 +156,8 @@ impl Step {
             Kernel::Linear(shape) => shape.words(),
             Kernel::Attention(shape) => shape.words(),
             Kernel::Norm(shape) => shape.words(),
+            Kernel::TopPart(shape) | Kernel::TopRow(shape) => shape.words(),
+            Kernel::Draw(shape) => shape.words(),
         }
     }
 }
@@ -181,6 +218,10 @@ pub(super) struct Plan {
     pub logits: Option<Region>,
     /// How many rows of logits there is room for.
     pub logits_rows: usize,
+    /// The lists of the best of them.
+    pub best: Option<Region>,
+    /// The token that was drawn last (GPT).
+    pub drawn: Option<Region>,
     /// The next-sentence scores.
     pub next_sentence: Option<Region>,
     /// Whether queries see only what stands before them.

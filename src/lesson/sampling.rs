@@ -131,10 +131,10 @@ fn falling(a: f32, b: f32) -> Ordering {
     a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(Ordering::Equal))
 }
 
-/// A number in 0 to 1, 1 excluded: the output numbered `step` of SplitMix64 started at `seed` (Steele, Lea and
-/// Flood 2014, "Fast splittable pseudorandom number generators"). Its state grows by a constant, so any output
-/// can be had without those before it.
-fn uniform(seed: u32, step: usize) -> f64 {
+/// What decides the draw at `step`: a number in 0 to 1, 1 excluded. It is the output numbered `step` of SplitMix64
+/// started at `seed` (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"). Its state grows
+/// by a constant, so any output can be had without those before it.
+pub(crate) fn uniform(seed: u32, step: usize) -> f64 {
     // The upper 53 bits fill an f64's mantissa.
     (split_mix_64(u64::from(seed), step as u64) >> 11) as f64 / (1u64 << 53) as f64
 }

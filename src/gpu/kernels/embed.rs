@@ -1,6 +1,6 @@
 //! The sum of a token's embeddings: `embed.wgsl`.
 
-use super::{Memory, NONE, WITHOUT_POSITION, WITHOUT_SEGMENT, WITHOUT_TOKEN, shape};
+use super::{ID_IS_DRAWN, Memory, NONE, WITHOUT_POSITION, WITHOUT_SEGMENT, WITHOUT_TOKEN, shape};
 
 shape! {
     /// As `struct Shape` in `embed.wgsl`. Offsets into the arena and into `vectors` count numbers; [`NONE`] where there
@@ -20,6 +20,8 @@ shape! {
         segment_table: u32,
         /// What each word's embedding is multiplied by, in `vectors`.
         scale: u32,
+        /// The token that was drawn last, as a number in the arena.
+        drawn: u32,
         /// Where the sum goes in the arena, `[position, hidden]`.
         sum: u32,
         /// The slot of the token embedding.
@@ -44,8 +46,8 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     let hidden = shape.hidden as usize;
     for row in 0..run.rows() {
         let position = run.past() + row;
-        let Some(id) = run.id(row).checked_sub(shape.first as usize).filter(|id| *id < shape.count as usize)
-        else {
+        let id = if run.changes(ID_IS_DRAWN) { arena[shape.drawn as usize] as usize } else { run.id(row) };
+        let Some(id) = id.checked_sub(shape.first as usize).filter(|id| *id < shape.count as usize) else {
             continue;
         };
         for d in 0..hidden {

@@ -18,6 +18,8 @@ struct Shape {
     // NONE in GPT.
     segment_table: u32,
     scale: u32,
+    // Where the token that was drawn last stands in `arena`, as a number.
+    drawn: u32,
     sum: u32,
     // Entries of `wants`.
     want_word: u32,
@@ -45,7 +47,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         return;
     }
     let position = run[RUN_PAST] + row;
-    let id = run[RUN_IDS + row] - shape.first;
+    let changes = run[RUN_CHANGES];
+    var id = run[RUN_IDS + row];
+    if ((changes & ID_IS_DRAWN) != 0u) {
+        id = u32(arena[shape.drawn]);
+    }
+    id -= shape.first;
     // Words before the first wrap round to large numbers.
     if (id >= shape.count) {
         return;
@@ -55,7 +62,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         word *= vectors[shape.scale + id];
     }
     var place = vectors[shape.position_table + position * shape.hidden + d];
-    let changes = run[RUN_CHANGES];
     word = select(word, 0.0, (changes & WITHOUT_TOKEN) != 0u);
     place = select(place, 0.0, (changes & WITHOUT_POSITION) != 0u);
     var sum = word + place;

@@ -6,12 +6,15 @@
 //! activations go that were asked for and have no place in the arena).
 
 pub mod attention;
+pub mod draw;
 pub mod embed;
 pub mod fold;
 pub mod linear;
 pub mod norm;
+pub mod top;
 
 use super::weights::{Stored, WeightType};
+use crate::engine::protocol::Sampling;
 use crate::trace::{Ablation, Embedding};
 
 /// Says that something has no place, or was not asked for.
@@ -22,6 +25,7 @@ const WITHOUT_TOKEN: u32 = 1;
 const WITHOUT_POSITION: u32 = 2;
 const WITHOUT_SEGMENT: u32 = 4;
 const MASK_EDITED: u32 = 8;
+const ID_IS_DRAWN: u32 = 16;
 
 /// Turns a field of a shape into the word that a kernel reads.
 pub(super) trait Word: Copy {
@@ -83,6 +87,12 @@ pub enum Op {
     Norm,
     /// [`fold`].
     Fold,
+    /// The first step of [`top`], for each part of a row of logits.
+    TopPart,
+    /// The second step of [`top`], for each row.
+    TopRow,
+    /// [`draw`].
+    Draw,
 }
 
 impl Op {
@@ -97,6 +107,9 @@ impl Op {
             Op::Attention => "attention",
             Op::Norm => "norm",
             Op::Fold => "fold",
+            Op::TopPart => "top_part",
+            Op::TopRow => "top_row",
+            Op::Draw => "draw",
         }
     }
 }
@@ -142,7 +155,11 @@ impl RunLayout {
     const ROWS: usize = 1;
     const PREDICTED: usize = 2;
     const CHANGES: usize = 3;
-    const WANTS: usize = 4;
+    const INVERSE_TEMPERATURE: usize = 4;
+    const TOP_K: usize = 5;
+    const TOP_P: usize = 6;
+    const UNIFORM: usize = 7;
+    const WANTS: usize = 8;
 
     fn heads(&self) -> usize {
         Self::WANTS + self.wants
@@ -185,7 +202,7 @@ pub struct RunWords {
 
 impl RunWords {
     /// A run over `ids` and `segments`, which stand after `past` positions that were computed before; the rows of
-    /// `predict` (counted from the first position) get predictions. Nothing is wanted yet.
+    /// `predict` (counted from the first position) get predictions. Nothing is wanted yet, and sampling is plain.
     pub fn new(layout: RunLayout, past: usize, ids: &[u32], segments: &[u32], predict: &[u32]) -> RunWords {
         let mut words = vec![0; layout.edits()];
         words[RunLayout::PAST] = past as u32;
@@ -195,7 +212,31 @@ impl RunWords {
         words[layout.ids()..][..ids.len()].copy_from_slice(ids);
         words[layout.segments()..][..segments.len()].copy_from_slice(segments);
         words[layout.predict()..][..predict.len()].copy_from_slice(predict);
-        RunWords { layout, words }
+        let mut run = RunWords { layout, words };
+        run.sample(&Sampling::default(), 0.0);
+        run
+    }
+
+    /// Sets how the next token is drawn; `uniform`, in 0 to 1, is what `lesson::sampling` has for the seed and the step.
+    ///
+    /// Parameters outside their range are taken as `lesson::sampling` takes them.
+    pub fn sample(&mut self, sampling: &Sampling, uniform: f64) {
+        let temperature = if sampling.temperature.is_nan() { 1.0 } else { sampling.temperature };
+        let top_p = if sampling.top_p.is_nan() { 1.0 } else { sampling.top_p.clamp(0.0, 1.0) };
+        // Temperature 0 takes the first of the most probable pieces, which is what top-k 1 does at any temperature.
+        let greedy = temperature <= 0.0;
+        let (temperature, top_k) = if greedy { (1.0, 1) } else { (temperature, sampling.top_k) };
+        // Of a temperature that is nearly 0 the reciprocal is infinite, and 0 times that is no number.
+        let inverse = temperature.recip().min(f32::MAX);
+        self.words[RunLayout::INVERSE_TEMPERATURE] = inverse.to_bits();
+        self.words[RunLayout::TOP_K] = u32::try_from(top_k).unwrap_or(u32::MAX);
+        self.words[RunLayout::TOP_P] = top_p.to_bits();
+        self.words[RunLayout::UNIFORM] = (uniform as f32).to_bits();
+    }
+
+    /// Takes the one token that was drawn last instead of an id.
+    pub fn follow(&mut self) {
+        self.words[RunLayout::CHANGES] |= ID_IS_DRAWN;
     }
 
     /// Leaves out or changes what `ablation` says; `head_words` are the words for the heads of a block.
@@ -265,6 +306,26 @@ impl RunWords {
         self.words[RunLayout::CHANGES] & bit != 0
     }
 
+    /// 1 ÷ temperature: what logits are multiplied by.
+    fn inverse_temperature(&self) -> f32 {
+        f32::from_bits(self.words[RunLayout::INVERSE_TEMPERATURE])
+    }
+
+    /// How many candidates are kept; 0 keeps all.
+    fn top_k(&self) -> usize {
+        self.words[RunLayout::TOP_K] as usize
+    }
+
+    /// The probability that the kept candidates reach together.
+    fn top_p(&self) -> f32 {
+        f32::from_bits(self.words[RunLayout::TOP_P])
+    }
+
+    /// The uniform number of the draw.
+    fn uniform(&self) -> f32 {
+        f32::from_bits(self.words[RunLayout::UNIFORM])
+    }
+
     /// Whether a head of the block whose words begin at `words` is switched off.
     fn is_off(&self, words: u32, head: usize) -> bool {
         self.words[self.layout.heads() + words as usize + head / 32] >> (head % 32) & 1 == 1
@@ -308,9 +369,10 @@ pub struct Memory<'a> {
 pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
     let norm = matches!(op, Op::LinearTile { norm: true } | Op::LinearVector { norm: true });
     let lanes = match op {
-        Op::Attention | Op::Norm => widths.attention_lanes,
+        Op::Attention | Op::Norm | Op::TopPart | Op::TopRow => widths.attention_lanes,
         Op::LinearVector { .. } => widths.vector_lanes,
         Op::LinearTile { .. } | Op::Embed | Op::Fold => widths.tile_lanes,
+        Op::Draw => 1,
     };
     let numbers = [
         ("NONE", NONE),
@@ -322,6 +384,10 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         ("RUN_ROWS", RunLayout::ROWS as u32),
         ("RUN_PREDICTED", RunLayout::PREDICTED as u32),
         ("RUN_CHANGES", RunLayout::CHANGES as u32),
+        ("RUN_INVERSE_TEMPERATURE", RunLayout::INVERSE_TEMPERATURE as u32),
+        ("RUN_TOP_K", RunLayout::TOP_K as u32),
+        ("RUN_TOP_P", RunLayout::TOP_P as u32),
+        ("RUN_UNIFORM", RunLayout::UNIFORM as u32),
         ("RUN_WANTS", RunLayout::WANTS as u32),
         ("RUN_HEADS", layout.heads() as u32),
         ("RUN_IDS", layout.ids() as u32),
@@ -333,6 +399,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         ("WITHOUT_POSITION", WITHOUT_POSITION),
         ("WITHOUT_SEGMENT", WITHOUT_SEGMENT),
         ("MASK_EDITED", MASK_EDITED),
+        ("ID_IS_DRAWN", ID_IS_DRAWN),
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
         Op::Embed => (&[weight_type.source(), include_str!("embed.wgsl")], &[]),
@@ -347,6 +414,9 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         Op::Attention => (&[include_str!("attention.wgsl")], &[]),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
         Op::Fold => (&[weight_type.source(), include_str!("fold.wgsl")], &[]),
+        Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),
+        Op::TopRow => (&[include_str!("top.wgsl"), include_str!("top_row.wgsl")], &top::NAMES),
+        Op::Draw => (&[include_str!("draw.wgsl")], &top::NAMES),
     };
     let body = parts.join("\n");
     let constants: String = numbers
@@ -359,5 +429,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     format!("{constants}{norm}\n{body}")
 }
 
+#[cfg(test)]
+mod sampling_tests;
 #[cfg(test)]
 mod tests;

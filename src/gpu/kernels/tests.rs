@@ -18,13 +18,13 @@ const ROWS: [usize; 7] = [1, 3, 17, 31, 64, 65, 127];
 /// How far a value may lie from its twin's, relative to the largest.
 const TOLERANCE: f32 = 1e-4;
 
-fn gpu() -> Gpu {
+pub(super) fn gpu() -> Gpu {
     pollster::block_on(Gpu::new(None))
         .expect("there is a Vulkan adapter; on Debian mesa-vulkan-drivers brings one in software")
 }
 
 /// Numbers that repeat themselves in every run, in -1 to 1.
-fn noise(seed: u32) -> impl FnMut() -> f32 {
+pub(super) fn noise(seed: u32) -> impl FnMut() -> f32 {
     let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
     move || {
         state ^= state << 13;
@@ -47,24 +47,22 @@ fn matrix(inputs: usize, outputs: usize, widths: &Widths, weight_type: WeightTyp
 }
 
 /// Everything that a kernel sees.
-struct Case {
-    op: Op,
-    grid: [u32; 2],
-    shape: Vec<u32>,
-    weights: Stored,
-    vectors: Vec<f32>,
-    arena: Vec<f32>,
-    trace: usize,
-    run: RunWords,
-    widths: Widths,
+pub(super) struct Case {
+    pub(super) op: Op,
+    pub(super) grid: [u32; 2],
+    pub(super) shape: Vec<u32>,
+    pub(super) weights: Stored,
+    pub(super) vectors: Vec<f32>,
+    pub(super) arena: Vec<f32>,
+    pub(super) trace: usize,
+    pub(super) run: RunWords,
+    pub(super) widths: Widths,
 }
 
-/// Runs a case on the GPU and by `twin`; all of the arena and of the trace must be alike.
-fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
+/// The arena and the trace after the kernel ran on the GPU.
+pub(super) fn computed_by(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, what: &str, case: &Case) -> Vec<f32> {
     let storage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
-    let pipeline = gpu.pipeline(case.op.name(), &text);
     let make = |words: &[u32], usage| {
         gpu.filled(what, if words.is_empty() { &[0] } else { words }, usage).expect("it fits")
     };
@@ -81,7 +79,7 @@ fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
     let bindings = gpu.bind([&arena, &weights, &vectors, &shape, &run, &trace]);
     let mut encoder = gpu.encoder();
     let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-    pass.set_pipeline(&pipeline);
+    pass.set_pipeline(pipeline);
     pass.set_bind_group(0, &bindings, &[]);
     pass.dispatch_workgroups(case.grid[0], case.grid[1], 1);
     drop(pass);
@@ -96,9 +94,11 @@ fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
         );
     }
     gpu.submit(encoder);
-    let theirs: Vec<f32> =
-        pollster::block_on(gpu.read(&read, total)).unwrap_or_else(|error| panic!("{what}: {error}"));
+    pollster::block_on(gpu.read(&read, total)).unwrap_or_else(|error| panic!("{what}: {error}"))
+}
 
+/// The arena and the trace after the twin ran.
+pub(super) fn computed_by_twin(case: &Case, twin: impl Fn(&mut Memory<'_>)) -> (Vec<f32>, Vec<f32>) {
     let (mut arena, mut trace) = (case.arena.clone(), vec![0.0; case.trace]);
     twin(&mut Memory {
         arena: &mut arena,
@@ -107,6 +107,14 @@ fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
         run: &case.run,
         trace: &mut trace,
     });
+    (arena, trace)
+}
+
+/// Runs a case on the GPU and by `twin`; all of the arena and of the trace must be alike.
+fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
+    let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
+    let theirs = computed_by(gpu, &gpu.pipeline(case.op.name(), &text), what, case);
+    let (arena, trace) = computed_by_twin(case, twin);
     assert!(arena != case.arena || trace.iter().any(|value| *value != 0.0), "{what}: the twin does nothing");
     let largest = arena.iter().chain(&trace).fold(1.0_f32, |most, value| most.max(value.abs()));
     for (index, (ours, theirs)) in arena.iter().chain(&trace).zip(&theirs).enumerate() {
@@ -414,6 +422,7 @@ fn embeddings_equal_their_twin() {
                 position_table,
                 segment_table,
                 scale,
+                drawn: 1,
                 sum: 3,
                 want_word: 0,
                 want_position: 1,
@@ -422,6 +431,11 @@ fn embeddings_equal_their_twin() {
             let mut run = run(capacity, 3, 4, rows, &[]);
             run.want(0, 0);
             run.want(2, (rows * hidden) as u32);
+            let mut arena = vec![0.0; 3 + capacity * hidden];
+            if rows == 1 {
+                arena[1] = 33.0;
+                run.follow();
+            }
             if rows == 17 {
                 run.ablate(&Ablation { embeddings: vec![Embedding::Position], ..Ablation::default() }, 1);
             }
@@ -431,7 +445,7 @@ fn embeddings_equal_their_twin() {
                 shape: shape.words(),
                 weights: words,
                 vectors,
-                arena: vec![0.0; 3 + capacity * hidden],
+                arena,
                 trace: 2 * rows * hidden,
                 run,
                 widths,
@@ -484,6 +498,8 @@ fn shapes_are_alike_on_both_sides() {
         (include_str!("linear.wgsl"), linear::Shape::FIELDS),
         (include_str!("attention.wgsl"), attention::Shape::FIELDS),
         (include_str!("norm.wgsl"), norm::Shape::FIELDS),
+        (include_str!("top.wgsl"), top::Shape::FIELDS),
+        (include_str!("draw.wgsl"), draw::Shape::FIELDS),
     ] {
         let theirs = fields(source);
         assert_eq!(theirs.len(), ours.len());
