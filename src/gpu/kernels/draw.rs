@@ -32,7 +32,7 @@ impl Shape {
 /// all logits.
 pub fn read(drawn: &[f32]) -> Option<u32> {
     match drawn {
-        &[id, decided] if decided == 1.0 => Some(id as u32),
+        &[id, 1.0] => Some(id as u32),
         _ => None,
     }
 }
@@ -87,3 +87,6 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     drawn[0] = best.candidates[decided.unwrap_or(0)].0 as f32;
     drawn[1] = f32::from(u8::from(decided.is_some()));
 }
+
+#[cfg(test)]
+mod tests;

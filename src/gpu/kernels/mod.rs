@@ -83,9 +83,9 @@ pub enum Op {
     Attention,
     /// [`norm`].
     Norm,
-    /// [`top`], for each part of a row of logits.
+    /// The first step of [`top`], for each part of a row of logits.
     TopPart,
-    /// [`top`], for each row, from its parts.
+    /// The second step of [`top`], for each row.
     TopRow,
     /// [`draw`].
     Draw,
@@ -417,7 +417,5 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     format!("{constants}{norm}\n{body}")
 }
 
-#[cfg(test)]
-mod sampling_tests;
 #[cfg(test)]
 mod tests;

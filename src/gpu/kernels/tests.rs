@@ -61,12 +61,6 @@ pub(super) struct Case {
 }
 
 /// The arena and the trace after the kernel ran on the GPU.
-pub(super) fn computed(gpu: &Gpu, what: &str, case: &Case) -> Vec<f32> {
-    let text = source(case.op, case.weights.weight_type, &case.widths, &case.run.layout);
-    computed_by(gpu, &gpu.pipeline(case.op.name(), &text), what, case)
-}
-
-/// The same by a pipeline that is there already.
 pub(super) fn computed_by(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, what: &str, case: &Case) -> Vec<f32> {
     let storage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
@@ -119,7 +113,8 @@ pub(super) fn computed_by_twin(case: &Case, twin: impl Fn(&mut Memory<'_>)) -> (
 
 /// Runs a case on the GPU and by `twin`; all of the arena and of the trace must be alike.
 fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
-    let theirs = computed(gpu, what, case);
+    let text = source(case.op, case.weights.weight_type, &case.widths, &case.run.layout);
+    let theirs = computed_by(gpu, &gpu.pipeline(case.op.name(), &text), what, case);
     let (arena, trace) = computed_by_twin(case, twin);
     assert!(arena != case.arena || trace.iter().any(|value| *value != 0.0), "{what}: the twin does nothing");
     let largest = arena.iter().chain(&trace).fold(1.0_f32, |most, value| most.max(value.abs()));

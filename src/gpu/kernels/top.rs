@@ -7,20 +7,23 @@ use super::{Memory, NONE, RunWords, shape};
 /// How many of a row's logits are listed.
 pub const TOP: usize = 64;
 
-/// How many logits one workgroup of the first step takes.
+/// How many neighbours in a row leave their largest to the second step.
+pub const GROUP: usize = 16;
+
+/// How many logits one workgroup of the first step takes: whole groups.
 pub const PART: usize = 1024;
 
-/// Numbers of a list that stand before its logits.
-pub(super) const HEAD: usize = 4;
+/// Numbers that a part has, and that a list has before its logits.
+pub const HEAD: usize = 4;
 
 /// Length of a list, in numbers.
 pub const LIST: usize = HEAD + 2 * TOP;
 
 /// The names that the WGSL has for these sizes.
-pub(super) const NAMES: [(&str, u32); 3] =
-    [("TOP", TOP as u32), ("PART", PART as u32), ("LIST", LIST as u32)];
+pub(super) const NAMES: [(&str, u32); 4] =
+    [("TOP", TOP as u32), ("GROUP", GROUP as u32), ("PART", PART as u32), ("LIST", LIST as u32)];
 
-/// What stands where there is no logit: an infinity could become anything on a GPU.
+/// What stands where there is no finite logit: an infinity could become anything on a GPU.
 const LOWEST: f32 = f32::MIN;
 
 shape! {
@@ -30,7 +33,9 @@ shape! {
         vocabulary: u32,
         /// The logits, `[row, vocabulary]`.
         logits: u32,
-        /// The lists of the parts, `[row, part, LIST]`.
+        /// The largest logit of each group, `[row, group]`.
+        maxima: u32,
+        /// The sums of each part, `[row, part, HEAD]`.
         parts: u32,
         /// The lists of the rows, `[row, LIST]`.
         best: u32,
@@ -38,6 +43,11 @@ shape! {
 }
 
 impl Shape {
+    /// How many groups a row of logits has.
+    pub fn groups_in_row(&self) -> usize {
+        (self.vocabulary as usize).div_ceil(GROUP)
+    }
+
     /// How many parts a row of logits has.
     pub fn parts_in_row(&self) -> usize {
         (self.vocabulary as usize).div_ceil(PART)
@@ -92,16 +102,12 @@ fn weights_of(difference: f32, run: &RunWords) -> [f32; 2] {
     [finite, finite * run.inverse_temperature()].map(|x| x.max(-100.0).exp())
 }
 
-/// Writes the best of `entries`, which are ids with their logits, and `sums` to `list`.
-fn write_list(list: &mut [f32], mut entries: Vec<(u32, f32)>, sums: [f32; 3]) {
-    entries.sort_by(|(id_a, a), (id_b, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal).then(id_a.cmp(id_b)));
-    entries.resize(entries.len().max(TOP), (NONE, LOWEST));
-    list[0] = entries[0].1;
-    list[1..HEAD].copy_from_slice(&sums);
-    for (rank, (id, value)) in entries.into_iter().take(TOP).enumerate() {
-        list[HEAD + rank] = value;
-        list[HEAD + TOP + rank] = id as f32;
-    }
+fn kept(logit: f32) -> f32 {
+    if logit.is_finite() { logit } else { LOWEST }
+}
+
+fn largest_of(logits: &[f32]) -> f32 {
+    logits.iter().fold(LOWEST, |most, logit| most.max(kept(*logit)))
 }
 
 /// The first step on the CPU, for the tests.
@@ -110,40 +116,50 @@ pub fn part_twin(shape: &Shape, memory: &mut Memory<'_>) {
     let vocabulary = shape.vocabulary as usize;
     for row in 0..run.predicted() {
         let logits = arena[shape.logits as usize + row * vocabulary..][..vocabulary].to_vec();
-        for (part, some) in logits.chunks(PART).enumerate() {
-            let kept = |logit: f32| if logit.is_finite() { logit } else { LOWEST };
-            let largest = some.iter().fold(LOWEST, |most, logit| most.max(kept(*logit)));
+        for (index, group) in logits.chunks(GROUP).enumerate() {
+            arena[shape.maxima as usize + row * shape.groups_in_row() + index] = largest_of(group);
+        }
+        for (index, part) in logits.chunks(PART).enumerate() {
+            let largest = largest_of(part);
             let mut sums = [0.0; 3];
-            for logit in some {
+            for logit in part {
                 let [weight, heated] = weights_of(kept(*logit) - largest, run);
                 sums[0] += weight;
                 sums[1] += heated;
                 sums[2] += f32::from(u8::from(!logit.is_finite()));
             }
-            let entries = ((part * PART) as u32..).zip(some.iter().map(|logit| kept(*logit))).collect();
-            let at = shape.parts as usize + (row * shape.parts_in_row() + part) * LIST;
-            write_list(&mut arena[at..][..LIST], entries, sums);
+            let at = shape.parts as usize + (row * shape.parts_in_row() + index) * HEAD;
+            arena[at] = largest;
+            arena[at + 1..at + HEAD].copy_from_slice(&sums);
         }
     }
 }
 
-/// The second step on the CPU, for the tests.
+/// The second step on the CPU, for the tests: it sorts the whole row.
 pub fn row_twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, run, .. } = memory;
-    let parts = shape.parts_in_row();
+    let (vocabulary, parts) = (shape.vocabulary as usize, shape.parts_in_row());
     for row in 0..run.predicted() {
-        let lists = arena[shape.parts as usize + row * parts * LIST..][..parts * LIST].to_vec();
-        let lists = lists.as_chunks::<LIST>().0;
-        let largest = lists.iter().fold(LOWEST, |most, list| most.max(list[0]));
+        let logits = &arena[shape.logits as usize + row * vocabulary..][..vocabulary];
+        let mut entries: Vec<(u32, f32)> = (0..).zip(logits.iter().map(|logit| kept(*logit))).collect();
+        entries
+            .sort_by(|(id_a, a), (id_b, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal).then(id_a.cmp(id_b)));
+        entries.resize(TOP, (NONE, LOWEST));
+        let largest = entries[0].1;
         let mut sums = [0.0; 3];
-        for [part_largest, total, total_at_temperature, flaws, ..] in lists {
+        let heads = &arena[shape.parts as usize + row * parts * HEAD..][..parts * HEAD];
+        for [part_largest, total, total_at_temperature, flaws] in heads.as_chunks::<HEAD>().0 {
             let [weight, heated] = weights_of(part_largest - largest, run);
             sums[0] += total * weight;
             sums[1] += total_at_temperature * heated;
             sums[2] += flaws;
         }
-        let entries = lists.iter().filter_map(|list| Best::read(list)).flat_map(|best| best.candidates);
-        let entries = entries.collect();
-        write_list(&mut arena[shape.best as usize + row * LIST..][..LIST], entries, sums);
+        let list = &mut arena[shape.best as usize + row * LIST..][..LIST];
+        list[0] = largest;
+        list[1..HEAD].copy_from_slice(&sums);
+        for (rank, (id, logit)) in entries.into_iter().enumerate() {
+            list[HEAD + rank] = logit;
+            list[HEAD + TOP + rank] = id as f32;
+        }
     }
 }

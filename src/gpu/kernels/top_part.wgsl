@@ -1,36 +1,42 @@
-// The first step: the list of each part of a row.
+// The first step: the largest logit of each group, and the sums of each part of a row.
 //
-// Grid: [ceil(vocabulary / PART), rows], a workgroup of LANES invocations for each part of a row.
+// Grid: [ceil(vocabulary / PART), rows], a workgroup of LANES invocations for each part of a row. Its four numbers are
+//       the first four of a list.
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let row = group.y;
     let lane = local.x;
-    let parts = (shape.vocabulary + PART - 1u) / PART;
-    var flaws = 0.0;
-    for (var entry = lane; entry < PART; entry += LANES) {
-        let id = group.x * PART + entry;
-        var value = LOWEST;
-        if (id < shape.vocabulary) {
-            let logit = arena[shape.logits + row * shape.vocabulary + id];
-            // By its bits: a compiler may take for granted that numbers are finite.
-            let finite = (bitcast<u32>(logit) & 0x7f800000u) != 0x7f800000u;
-            value = select(LOWEST, logit, finite);
-            flaws += select(1.0, 0.0, finite);
+    let begin = group.x * PART;
+    let end = min(begin + PART, shape.vocabulary);
+    let maxima = shape.maxima + row * ((shape.vocabulary + GROUP - 1u) / GROUP);
+    var largest = LOWEST;
+    for (var first = begin + lane * GROUP; first < end; first += LANES * GROUP) {
+        var best = LOWEST;
+        for (var id = first; id < min(first + GROUP, end); id++) {
+            best = max(best, logit_of(row, id));
         }
-        values[entry] = value;
-        ids[entry] = select(NONE, id, id < shape.vocabulary);
+        arena[maxima + first / GROUP] = best;
+        largest = max(largest, best);
     }
+    lanes[lane].x = largest;
     workgroupBarrier();
-    sort_lists(lane);
-    merge_lists(lane);
-
-    // Merging only moved what it dropped, so all of the part is still there.
-    var sums = vec3<f32>(0.0, 0.0, flaws);
-    for (var entry = lane; entry < PART; entry += LANES) {
-        if (ids[entry] != NONE) {
-            sums += vec3<f32>(weights_of(values[entry] - values[0]), 0.0);
-        }
+    for (var other = 0u; other < LANES; other++) {
+        largest = max(largest, lanes[other].x);
     }
-    write_list(lane, shape.parts + (row * parts + group.x) * LIST, sum_of(lane, sums));
+
+    var sums: vec3<f32>;
+    for (var id = begin + lane; id < end; id += LANES) {
+        let finite = is_finite(arena[shape.logits + row * shape.vocabulary + id]);
+        sums += vec3<f32>(weights_of(logit_of(row, id) - largest), select(1.0, 0.0, finite));
+    }
+    sums = sum_of(lane, sums);
+    if (lane == 0u) {
+        let parts = (shape.vocabulary + PART - 1u) / PART;
+        let at = shape.parts + (row * parts + group.x) * 4u;
+        arena[at] = largest;
+        arena[at + 1u] = sums.x;
+        arena[at + 2u] = sums.y;
+        arena[at + 3u] = sums.z;
+    }
 }

@@ -1,11 +1,11 @@
-//! The kernels that sample, against their CPU twins and against `lesson::sampling`.
+//! The kernels that sample, from the logits to the draw, against their CPU twins and against `lesson::sampling`.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
-use super::draw::DRAWN;
-use super::tests::{Case, computed, computed_by, computed_by_twin, gpu, noise};
-use super::top::{Best, HEAD, LIST, PART, TOP};
-use super::*;
+use super::super::tests::{Case, computed_by, computed_by_twin, gpu, noise};
+use super::super::top::{self, Best, HEAD, LIST, PART, TOP};
+use super::super::*;
+use super::{DRAWN, Shape, read, twin};
 use crate::gpu::Gpu;
 use crate::lesson::sampling;
 
@@ -14,68 +14,93 @@ const VOCABULARIES: [usize; 11] = [1, 2, 63, 64, 65, 127, 1023, 1024, 1025, 5000
 /// How far a sum of e^x may lie from its twin's, relative to itself.
 const TOLERANCE: f32 = 1e-5;
 
+const LAYOUT: RunLayout = RunLayout { capacity: 17, wants: 1, heads: 1 };
+
+/// A GPU with the kernels that sample.
+struct Sampler {
+    gpu: Gpu,
+    widths: Widths,
+    part: wgpu::ComputePipeline,
+    row: wgpu::ComputePipeline,
+    draw: wgpu::ComputePipeline,
+}
+
+impl Sampler {
+    fn new(widths: Widths) -> Sampler {
+        let gpu = gpu();
+        let pipeline = |op: Op| gpu.pipeline(op.name(), &source(op, WeightType::F32, &widths, &LAYOUT));
+        let [part, row, draw] = [Op::TopPart, Op::TopRow, Op::Draw].map(pipeline);
+        Sampler { gpu, widths, part, row, draw }
+    }
+
+    /// The arena after a kernel ran.
+    fn computed(&self, what: &str, case: &Case) -> Vec<f32> {
+        let pipeline = match case.op {
+            Op::TopPart => &self.part,
+            Op::TopRow => &self.row,
+            _ => &self.draw,
+        };
+        computed_by(&self.gpu, pipeline, what, case)
+    }
+}
+
 /// A run that predicts `rows` rows.
 fn run(rows: usize, sampling: &Sampling, uniform: f64) -> RunWords {
-    let predict: Vec<u32> = (0..rows as u32).collect();
-    let mut run = RunWords::new(
-        RunLayout { capacity: rows, wants: 1, heads: 1 },
-        0,
-        &vec![0; rows],
-        &vec![0; rows],
-        &predict,
-    );
+    let (zeros, predict) = (vec![0; rows], Vec::from_iter(0..rows as u32));
+    let mut run = RunWords::new(LAYOUT, 0, &zeros, &zeros, &predict);
     run.sample(sampling, uniform);
     run
 }
 
-fn case(op: Op, grid: [u32; 2], shape: Vec<u32>, arena: Vec<f32>, run: RunWords, widths: Widths) -> Case {
+fn case(op: Op, grid: [u32; 2], shape: Vec<u32>, arena: Vec<f32>, run: RunWords) -> Case {
     let weights = Stored::new(0, 0, 1, WeightType::F32, |_, _| 0.0);
-    Case { op, grid, shape, weights, vectors: Vec::new(), arena, trace: 0, run, widths }
+    Case { op, grid, shape, weights, vectors: Vec::new(), arena, trace: 0, run, widths: Widths::NARROW }
 }
 
 /// Where things lie for `rows` rows of logits, and an arena with them.
 fn laid_out(logits: &[f32], rows: usize) -> (top::Shape, Vec<f32>) {
     let vocabulary = logits.len() / rows;
-    let mut shape = top::Shape { vocabulary: vocabulary as u32, logits: 5, parts: 0, best: 0 };
-    shape.parts = shape.logits + logits.len() as u32;
-    shape.best = shape.parts + (rows * shape.parts_in_row() * LIST) as u32;
+    let mut shape = top::Shape { vocabulary: vocabulary as u32, logits: 5, maxima: 0, parts: 0, best: 0 };
+    shape.maxima = shape.logits + logits.len() as u32;
+    shape.parts = shape.maxima + (rows * shape.groups_in_row()) as u32;
+    shape.best = shape.parts + (rows * shape.parts_in_row() * HEAD) as u32;
     let mut arena = vec![0.25; shape.best as usize + rows * LIST];
     arena[shape.logits as usize..][..logits.len()].copy_from_slice(logits);
     (shape, arena)
 }
 
-/// Lists must be equal number by number, but for the sums of e^x.
-fn check_lists(what: &str, ours: &[f32], theirs: &[f32]) {
+/// Lists must be equal number by number, but for the sums of e^x. Parts are as the beginning of lists.
+fn check_lists(what: &str, length: usize, ours: &[f32], theirs: &[f32]) {
     for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
-        let allowed = if (1..HEAD).contains(&(index % LIST)) { TOLERANCE * ours } else { 0.0 };
+        let (list, number) = (index / length, index % length);
+        let allowed = if (1..HEAD).contains(&number) { TOLERANCE * ours } else { 0.0 };
         assert!(
             (ours - theirs).abs() <= allowed,
-            "{what}: number {} of list {} is {theirs} on the GPU, {ours} by the twin",
-            index % LIST,
-            index / LIST,
+            "{what}: number {number} of list {list} is {theirs} on the GPU, {ours} by the twin"
         );
     }
 }
 
 /// Both steps on the GPU and by the twin, and the list of the last row against a plain sort.
-fn check(gpu: &Gpu, what: &str, logits: &[f32], rows: usize, temperature: f32, widths: Widths) {
+fn check(sampler: &Sampler, what: &str, logits: &[f32], rows: usize, temperature: f32) {
     let (shape, arena) = laid_out(logits, rows);
     let run = run(rows, &Sampling { temperature, ..Sampling::default() }, 0.5);
-    let (parts, best) = (shape.parts as usize, shape.best as usize);
+    let [maxima, parts, best] = [shape.maxima, shape.parts, shape.best].map(|at| at as usize);
 
     let grid = shape.grid_of_parts(rows);
-    let first = case(Op::TopPart, grid, shape.words(), arena, run.clone(), widths);
-    let theirs = computed(gpu, what, &first);
+    let first = case(Op::TopPart, grid, shape.words(), arena, run.clone());
+    let theirs = sampler.computed(what, &first);
     let (ours, _) = computed_by_twin(&first, |memory| top::part_twin(&shape, memory));
-    check_lists(&format!("{what}, parts"), &ours[parts..best], &theirs[parts..best]);
+    check_lists(&format!("{what}, parts"), HEAD, &ours[parts..best], &theirs[parts..best]);
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    assert_eq!(bits(&ours[..parts]), bits(&theirs[..parts]), "{what}: the logits were written to");
+    assert_eq!(bits(&ours[..maxima]), bits(&theirs[..maxima]), "{what}: the logits were written to");
+    assert_eq!(ours[maxima..parts], theirs[maxima..parts], "{what}: the largest of each group");
     assert_eq!(bits(&ours[best..]), bits(&theirs[best..]), "{what}: the first step left its place");
 
-    let second = case(Op::TopRow, shape.grid(rows), shape.words(), theirs, run, widths);
-    let theirs = computed(gpu, what, &second);
+    let second = case(Op::TopRow, shape.grid(rows), shape.words(), theirs, run);
+    let theirs = sampler.computed(what, &second);
     let (ours, _) = computed_by_twin(&second, |memory| top::row_twin(&shape, memory));
-    check_lists(&format!("{what}, rows"), &ours[best..], &theirs[best..]);
+    check_lists(&format!("{what}, rows"), LIST, &ours[best..], &theirs[best..]);
     assert_eq!(bits(&ours[..best]), bits(&theirs[..best]), "{what}: the second step left its place");
 
     let last = &logits[logits.len() - logits.len() / rows..];
@@ -90,27 +115,31 @@ fn check(gpu: &Gpu, what: &str, logits: &[f32], rows: usize, temperature: f32, w
             let p = list.probability(*logit);
             assert!((p - considered.before).abs() <= TOLERANCE * considered.before, "{what}: {p}");
         }
+        // What a draw takes for exact within twice as much.
+        let fall = |logit: &f32| f64::from(*logit) - f64::from(list.largest);
+        let total: f64 = last.iter().map(|logit| (fall(logit) / f64::from(temperature)).exp()).sum();
+        let off = (f64::from(list.total_at_temperature) / total - 1.0).abs();
+        assert!(off <= f64::from(TOLERANCE), "{what}: the sum at the run's temperature is off by {off}");
     }
 }
 
 #[test]
 fn the_best_equal_their_twin() {
-    let gpu = gpu();
-    for widths in [Widths::NARROW, Widths::WIDE] {
+    for sampler in [Sampler::new(Widths::NARROW), Sampler::new(Widths::WIDE)] {
         for (index, vocabulary) in VOCABULARIES.into_iter().enumerate() {
             let rows = if vocabulary > 10_000 { 1 } else { [1, 3, 17][index % 3] };
             let mut next = noise(index as u32 + 1);
             let logits: Vec<f32> = (0..rows * vocabulary).map(|_| next() * 15.0).collect();
             let temperature = [1.0, 0.3, 2.0, f32::INFINITY][index % 4];
-            let what = format!("{rows} rows of {vocabulary} at {temperature}, {widths:?}");
-            check(&gpu, &what, &logits, rows, temperature, widths);
+            let what = format!("{rows} rows of {vocabulary} at {temperature}, {:?}", sampler.widths);
+            check(&sampler, &what, &logits, rows, temperature);
         }
     }
 }
 
 #[test]
 fn the_best_are_found_in_any_order() {
-    let gpu = gpu();
+    let sampler = Sampler::new(Widths::NARROW);
     let vocabulary = 2 * PART + 77;
     let orders: [(&str, &dyn Fn(usize) -> f32); 8] = [
         ("equal", &|_| -3.5),
@@ -125,21 +154,21 @@ fn the_best_are_found_in_any_order() {
     for (what, order) in orders {
         let logits: Vec<f32> = (0..vocabulary).map(order).collect();
         for temperature in [1.0, 1e-30, f32::INFINITY] {
-            check(&gpu, &format!("{what} at {temperature}"), &logits, 1, temperature, Widths::NARROW);
+            check(&sampler, &format!("{what} at {temperature}"), &logits, 1, temperature);
         }
     }
 }
 
 #[test]
 fn logits_that_are_no_finite_numbers_are_told() {
-    let gpu = gpu();
+    let sampler = Sampler::new(Widths::NARROW);
     for (index, flaw) in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().enumerate() {
         for at in [0, 1500, 2999] {
             let mut logits = vec![1.0; 3000];
             logits[at] = flaw;
-            check(&gpu, &format!("{flaw} at {at}"), &logits, 1, 1.0, Widths::NARROW);
+            check(&sampler, &format!("{flaw} at {at}"), &logits, 1, 1.0);
             let only = vec![flaw; index + 1];
-            check(&gpu, &format!("{flaw} alone"), &only, 1, 1.0, Widths::WIDE);
+            check(&sampler, &format!("{flaw} alone"), &only, 1, 1.0);
         }
     }
 }
@@ -184,9 +213,7 @@ fn may_be_open(logits: &[f32], sampling: &Sampling, uniform: f64, drawn: u32) ->
 }
 
 /// Draws by the kernel in every way, and by `lesson::sampling`; returns how many draws were decided and left open.
-fn draws(gpu: &Gpu, logits: &[f32], seeds: std::ops::Range<u32>) -> [usize; 2] {
-    let layout = run(1, &Sampling::default(), 0.0).layout;
-    let pipeline = gpu.pipeline("draw", &source(Op::Draw, WeightType::F32, &Widths::NARROW, &layout));
+fn draws(sampler: &Sampler, logits: &[f32], seeds: std::ops::Range<u32>) -> [usize; 2] {
     let (top, arena) = laid_out(logits, 1);
     let mut counts = [0, 0];
     for seed in seeds {
@@ -199,7 +226,7 @@ fn draws(gpu: &Gpu, logits: &[f32], seeds: std::ops::Range<u32>) -> [usize; 2] {
         let uniform = sampling::uniform(seed, step);
         let run = run(1, &sampling, uniform);
 
-        let mut lists = case(Op::TopPart, [1, 1], Vec::new(), arena.clone(), run.clone(), Widths::NARROW);
+        let mut lists = case(Op::TopPart, [1, 1], Vec::new(), arena.clone(), run.clone());
         (lists.arena, _) = computed_by_twin(&lists, |memory| {
             top::part_twin(&top, memory);
             top::row_twin(&top, memory);
@@ -207,15 +234,15 @@ fn draws(gpu: &Gpu, logits: &[f32], seeds: std::ops::Range<u32>) -> [usize; 2] {
         let mut arena = lists.arena;
         let drawn_at = arena.len();
         arena.resize(drawn_at + DRAWN, -1.0);
-        let shape = draw::Shape { vocabulary: top.vocabulary, best: top.best, drawn: drawn_at as u32 };
-        let case = case(Op::Draw, shape.grid(), shape.words(), arena, run, Widths::NARROW);
-        let theirs = computed_by(gpu, &pipeline, "draw", &case);
-        let (ours, _) = computed_by_twin(&case, |memory| draw::twin(&shape, memory));
+        let shape = Shape { vocabulary: top.vocabulary, best: top.best, drawn: drawn_at as u32 };
+        let drawing = case(Op::Draw, shape.grid(), shape.words(), arena, run);
+        let theirs = sampler.computed("draw", &drawing);
+        let (ours, _) = computed_by_twin(&drawing, |memory| twin(&shape, memory));
         assert_eq!(ours, theirs, "{sampling:?}");
 
         let all = sampling::distribution(logits, &sampling);
         let want = sampling::draw(&all, &sampling, step).expect("all logits are numbers");
-        match draw::read(&theirs[drawn_at..]) {
+        match read(&theirs[drawn_at..]) {
             Some(drawn) => {
                 assert_eq!(drawn, want, "{sampling:?} at {step} of {} logits", logits.len());
                 counts[0] += 1;
@@ -232,40 +259,40 @@ fn draws(gpu: &Gpu, logits: &[f32], seeds: std::ops::Range<u32>) -> [usize; 2] {
 
 #[test]
 fn draws_equal_those_of_the_lesson() {
-    let gpu = gpu();
+    let sampler = Sampler::new(Widths::NARROW);
     for (vocabulary, spread) in [(1, 1.0), (2, 1.0), (40, 3.0), (64, 2.0), (65, 2.0), (700, 6.0), (3000, 9.0)]
     {
         let mut next = noise(vocabulary);
         let logits: Vec<f32> = (0..vocabulary).map(|_| next() * spread).collect();
-        let [decided, open] = draws(&gpu, &logits, 0..210);
+        let [decided, open] = draws(&sampler, &logits, 0..210);
         println!("{vocabulary} logits: {decided} draws decided, {open} left open");
-        if vocabulary <= 64 {
-            assert!(open <= 2, "only rounding may leave a draw open where all candidates are listed");
+        if vocabulary as usize <= TOP {
+            assert!(open <= 2, "only rounding leaves a draw open where all candidates are listed");
         }
     }
 }
 
 #[test]
 fn draws_of_equal_logits_and_of_a_certain_one_are_right() {
-    let gpu = gpu();
-    draws(&gpu, &[0.5; 50], 0..210);
-    draws(&gpu, &[0.5; 300], 0..210);
+    let sampler = Sampler::new(Widths::NARROW);
+    draws(&sampler, &[0.5; 50], 0..210);
+    draws(&sampler, &[0.5; 300], 0..210);
     let mut certain = vec![-80.0; 500];
     certain[499] = 80.0;
-    assert_eq!(draws(&gpu, &certain, 0..210)[1], 0, "nothing but the certain one has a chance");
+    assert_eq!(draws(&sampler, &certain, 0..210)[1], 0, "nothing but the certain one has a chance");
 }
 
 #[test]
 fn a_draw_from_logits_that_are_no_numbers_is_left_to_the_lesson() {
-    let gpu = gpu();
+    let sampler = Sampler::new(Widths::NARROW);
     let mut list = vec![1.0; LIST + DRAWN];
     for flaws in [0.0, 1.0] {
         list[3] = flaws;
         let run = run(1, &Sampling { temperature: 0.0, ..Sampling::default() }, 0.3);
-        let shape = draw::Shape { vocabulary: TOP as u32, best: 0, drawn: LIST as u32 };
-        let case = case(Op::Draw, shape.grid(), shape.words(), list.clone(), run, Widths::NARROW);
-        let drawn = computed(&gpu, "flawed draw", &case);
-        assert_eq!(draw::read(&drawn[LIST..]), (flaws == 0.0).then_some(1));
+        let shape = Shape { vocabulary: TOP as u32, best: 0, drawn: LIST as u32 };
+        let drawing = case(Op::Draw, shape.grid(), shape.words(), list.clone(), run);
+        let drawn = sampler.computed("flawed draw", &drawing);
+        assert_eq!(read(&drawn[LIST..]), (flaws == 0.0).then_some(1));
     }
 }
 
