@@ -120,8 +120,7 @@ impl Network for CpuNetwork {
         &'a self,
         _: &'a [u32],
         _: &'a Sampling,
-        _: usize,
-        _: usize,
+        _: &'a [f64],
     ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
         async { Ok(Vec::new()) }.boxed_local()
     }

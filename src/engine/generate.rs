@@ -5,7 +5,7 @@ use web_time::Instant;
 use super::protocol::{GenerateRequest, Problem, RunRequest, Sampling, Step};
 use super::session::{Session, TOP_K};
 use crate::gpu::{DECODED, Drawn};
-use crate::lesson::sampling::{distribution, draw, softmax};
+use crate::lesson::sampling::{distribution, draw, softmax, uniform};
 use crate::trace::{Family, Hook, Token};
 
 /// How long the GPU may be busy with one submission, in ms: other requests wait for it, and a browser takes a GPU away that
@@ -57,7 +57,7 @@ impl Continued<'_> {
     fn goes_on(&self) -> bool {
         let Continued { session, tokens, request, steps } = self;
         let over = steps.last().is_some_and(|step| Some(step.token.id) == session.end_of_text_id());
-        let full = steps.len() >= request.max_new_tokens || tokens.len() >= session.card().positions + 1;
+        let full = steps.len() >= request.max_new_tokens || tokens.len() >= session.card().positions;
         !over && !full
     }
 
@@ -76,7 +76,9 @@ impl Continued<'_> {
         let before = self.steps.len();
         let count = count.min(self.request.max_new_tokens - before);
         let started = Instant::now();
-        let drawn = self.session.decode(&self.tokens, self.sampling(), before, count).await?;
+        let sampling = self.sampling();
+        let uniforms: Vec<f64> = (0..count).map(|index| uniform(sampling.seed, before + index)).collect();
+        let drawn = self.session.decode(&self.tokens, sampling, &uniforms).await?;
         let ms = started.elapsed().as_secs_f64() * 1e3 / drawn.len().max(1) as f64;
         for Drawn { id, best } in drawn {
             if !best.finite {

@@ -121,10 +121,9 @@ impl Network for GpuModel {
         &'a self,
         ids: &'a [u32],
         sampling: &'a Sampling,
-        step: usize,
-        count: usize,
+        uniforms: &'a [f64],
     ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
-        async move { Ok(GpuModel::decode(self, ids, sampling, step, count).await?) }.boxed_local()
+        async move { Ok(GpuModel::decode(self, ids, sampling, uniforms).await?) }.boxed_local()
     }
 
     fn kernels(&self) -> LocalBoxFuture<'_, Result<Dispatches, Problem>> {

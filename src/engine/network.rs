@@ -14,8 +14,8 @@ pub(super) trait Network {
     /// `gpu-failed` or `gpu-lost` if the GPU fails; `gpu-limits` if more is wanted than it can hold.
     fn run<'a>(&'a self, pass: &'a Pass<'a>) -> LocalBoxFuture<'a, Result<Outcome, Problem>>;
 
-    /// Continues `ids` (GPT) by up to `count` tokens, the draws being numbered from `step` on. Fewer come, or none, where a
-    /// draw needs all scores, or where the engine does not draw.
+    /// Continues `ids` (GPT) by a token for each of `uniforms`, numbers in 0 to 1 that decide the draws. Fewer come, or none,
+    /// where a draw needs all scores, or where the engine does not draw.
     ///
     /// # Errors
     /// As [`Network::run`].
@@ -23,8 +23,7 @@ pub(super) trait Network {
         &'a self,
         ids: &'a [u32],
         sampling: &'a Sampling,
-        step: usize,
-        count: usize,
+        uniforms: &'a [f64],
     ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>>;
 
     /// The dispatches of the last pass.

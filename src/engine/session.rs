@@ -273,11 +273,10 @@ impl Session {
         &self,
         tokens: &[Token],
         sampling: &Sampling,
-        step: usize,
-        count: usize,
+        uniforms: &[f64],
     ) -> Result<Vec<Drawn>, Problem> {
         let (ids, _) = input(tokens);
-        self.network.decode(&ids, sampling, step, count).await
+        self.network.decode(&ids, sampling, uniforms).await
     }
 
     /// The `count` most probable pieces; of equals the one with the lower id comes first.

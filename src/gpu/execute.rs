@@ -1,6 +1,7 @@
 //! A plan on a GPU: everything it needs is made once; a run writes one small buffer, encodes one pass, maps one buffer.
 //! The weights come later: [`super::load`].
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
@@ -14,7 +15,6 @@ use super::kernels::top::Best;
 use super::kernels::{Op, RunWords, draw, top};
 use super::plan::{Place, Plan, Scores, Step};
 use crate::engine::protocol::Sampling;
-use crate::lesson::sampling::uniform;
 use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
 
 /// What a run computes.
@@ -63,6 +63,9 @@ pub struct Drawn {
     pub best: Best,
 }
 
+/// From so many bytes on it is cheaper to find the best scores on the GPU than to read all of them.
+const MUCH: u64 = 256 << 10;
+
 /// The most tokens that one submission draws.
 pub const DECODED: usize = 16;
 
@@ -70,7 +73,8 @@ pub const DECODED: usize = 16;
 pub struct GpuModel {
     pub(super) gpu: Rc<Gpu>,
     pub(super) plan: Plan,
-    pipelines: BTreeMap<Op, ComputePipeline>,
+    /// Those that only some runs need are compiled when one does.
+    pipelines: BTreeMap<Op, OnceCell<ComputePipeline>>,
     pub(super) arena: Buffer,
     pub(super) run: Buffer,
     pub(super) vectors: Buffer,
@@ -184,9 +188,13 @@ impl GpuModel {
         };
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        let mut pipelines = BTreeMap::new();
-        for op in plan.steps.iter().flat_map(Step::ops) {
-            pipelines.entry(op).or_insert_with(|| gpu.pipeline(op.name(), &plan.source(op)));
+        let mut pipelines: BTreeMap<Op, OnceCell<ComputePipeline>> = BTreeMap::new();
+        for (step, op) in plan.steps.iter().flat_map(|step| step.ops().into_iter().map(move |op| (step, op)))
+        {
+            let pipeline = pipelines.entry(op).or_default();
+            if step.scores == Scores::All {
+                pipeline.get_or_init(|| gpu.pipeline(op.name(), &plan.source(op)));
+            }
         }
         let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None });
@@ -242,7 +250,10 @@ impl GpuModel {
         let every_logit = input.want.contains(&Hook::Logits) && !input.cached;
         let predict: Vec<u32> =
             if every_logit { (0..input.ids.len() as u32).collect() } else { input.predict.to_vec() };
-        let enough = input.best.is_some_and(|count| count <= top::TOP) && !input.want.contains(&Hook::Logits);
+        let all = bytes(predict.len() * self.plan.logits.map_or(0, |region| region.width as usize));
+        let enough = input.best.is_some_and(|count| count <= top::TOP)
+            && !input.want.contains(&Hook::Logits)
+            && all > MUCH;
         let (scores, scored) =
             if enough { (Scores::Best, self.plan.best) } else { (Scores::All, self.plan.logits) };
         let (first, later) = predict.split_at(predict.len().min(self.plan.logits_rows));
@@ -304,9 +315,9 @@ impl GpuModel {
         Ok(Output { logits, best, next_sentence, activations, computed: ids.len() })
     }
 
-    /// Continues `ids` (GPT) by up to `count` tokens in one submission, each drawn on the GPU and fed back there: the
-    /// draws are those numbered `step`, `step + 1`, … of `lesson::sampling`. Stops before a token whose draw the best
-    /// scores do not decide: it needs all of them.
+    /// Continues `ids` (GPT) in one submission by as many tokens as there are `uniforms`, numbers in 0 to 1 that decide the
+    /// draws; each token is drawn on the GPU and fed back there. Fewer come if the model is full, and none from a token on
+    /// whose draw the best scores do not decide: it needs all of them.
     ///
     /// # Errors
     /// As [`GpuModel::run`].
@@ -314,8 +325,7 @@ impl GpuModel {
         &self,
         ids: &[u32],
         sampling: &Sampling,
-        step: usize,
-        count: usize,
+        uniforms: &[f64],
     ) -> Result<Vec<Drawn>, GpuError> {
         let (Some(best), Some(drawn), Some(steps)) = (self.plan.best, self.plan.drawn, &self.steps) else {
             return Ok(Vec::new());
@@ -325,9 +335,10 @@ impl GpuModel {
         let past = shared(known, ids);
         known.clear();
         let capacity = self.plan.layout.capacity;
-        let count = count.min(DECODED).min(capacity + 1 - ids.len());
+        let count = uniforms.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
         let words: Vec<RunWords> = (0..count)
-            .map(|index| {
+            .zip(uniforms)
+            .map(|(index, uniform)| {
                 let position = ids.len() - 1 + index;
                 let predict = [position as u32];
                 let mut words = match index {
@@ -337,7 +348,7 @@ impl GpuModel {
                 if index > 0 {
                     words.follow();
                 }
-                words.sample(sampling, uniform(sampling.seed, step + index));
+                words.sample(sampling, *uniform);
                 words
             })
             .collect();
@@ -478,8 +489,12 @@ impl GpuModel {
             let wanted = step.only_if.is_none_or(|slot| words.wants(slot)) && step.scores <= scores;
             let (op, grid) = step.launch(words, &self.plan.widths);
             let something = wanted && grid.iter().all(|count| *count > 0);
-            let pipeline = self.pipelines.get(&op)?;
-            something.then_some(Launch { step, op, grid, pipeline, bindings })
+            if !something {
+                return None;
+            }
+            let compile = || self.gpu.pipeline(op.name(), &self.plan.source(op));
+            let pipeline = self.pipelines.get(&op)?.get_or_init(compile);
+            Some(Launch { step, op, grid, pipeline, bindings })
         })
     }
 

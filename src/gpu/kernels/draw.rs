@@ -87,3 +87,6 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     drawn[0] = best.candidates[decided.unwrap_or(0)].0 as f32;
     drawn[1] = f32::from(u8::from(decided.is_some()));
 }
+
+#[cfg(test)]
+mod tests;

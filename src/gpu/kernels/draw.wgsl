@@ -23,15 +23,16 @@ struct Shape {
 @group(0) @binding(4) var<storage, read> run: array<u32>;
 
 // How far a sum of e^x over a vocabulary may be off, relative to itself. WGSL allows e^x to be off by 3 + 2 |x| units
-// in the last place; where 50,000 pieces have a part in the sum, |x| is about 11 in the mean: 3e-6, and as much again for x.
+// in the last place; where 50,000 pieces have a part in the sum, |x| is about 11 in the mean: 3e-6, and as much again
+// for x.
 const ROUNDING = 2e-5;
 const LOWEST = -3.4028234e38;
 
 // For each listed candidate the sum of its weight and of those before it.
 var<private> sums: array<f32, TOP>;
 
-// The rank that is drawn if the candidates within k weigh `pool` together; the nucleus weighs up to `overshoot` more than
-// it must, and sums are off by the factor `rounding`. `listed` if the draw lies beyond the listed ones.
+// The rank that is drawn if the candidates within k weigh `pool` together; the nucleus weighs up to `overshoot` more
+// than it must, and sums are off by the factor `rounding`. `listed` if the draw lies beyond the listed ones.
 fn rank_of(listed: u32, all_listed: bool, pool: f32, overshoot: f32, rounding: f32) -> u32 {
     // The fewest candidates that reach p together. What lies beyond the list adds one candidate too many at most.
     let reach = bitcast<f32>(run[RUN_TOP_P]) * pool * rounding;

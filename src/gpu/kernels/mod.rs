@@ -430,6 +430,4 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
 }
 
 #[cfg(test)]
-mod sampling_tests;
-#[cfg(test)]
 mod tests;

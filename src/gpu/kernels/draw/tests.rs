@@ -1,11 +1,11 @@
-//! The kernels that sample, against their CPU twins and against `lesson::sampling`.
+//! The kernels that sample, from the logits to the draw, against their CPU twins and against `lesson::sampling`.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
-use super::draw::DRAWN;
-use super::tests::{Case, computed_by, computed_by_twin, gpu, noise};
-use super::top::{Best, HEAD, LIST, PART, TOP};
-use super::*;
+use super::super::tests::{Case, computed_by, computed_by_twin, gpu, noise};
+use super::super::top::{self, Best, HEAD, LIST, PART, TOP};
+use super::super::*;
+use super::{DRAWN, Shape, read, twin};
 use crate::gpu::{Gpu, Layout};
 use crate::lesson::sampling;
 
@@ -234,15 +234,15 @@ fn draws(sampler: &Sampler, logits: &[f32], seeds: std::ops::Range<u32>) -> [usi
         let mut arena = lists.arena;
         let drawn_at = arena.len();
         arena.resize(drawn_at + DRAWN, -1.0);
-        let shape = draw::Shape { vocabulary: top.vocabulary, best: top.best, drawn: drawn_at as u32 };
+        let shape = Shape { vocabulary: top.vocabulary, best: top.best, drawn: drawn_at as u32 };
         let drawing = case(Op::Draw, shape.grid(), shape.words(), arena, run);
         let theirs = sampler.computed("draw", &drawing);
-        let (ours, _) = computed_by_twin(&drawing, |memory| draw::twin(&shape, memory));
+        let (ours, _) = computed_by_twin(&drawing, |memory| twin(&shape, memory));
         assert_eq!(ours, theirs, "{sampling:?}");
 
         let all = sampling::distribution(logits, &sampling);
         let want = sampling::draw(&all, &sampling, step).expect("all logits are numbers");
-        match draw::read(&theirs[drawn_at..]) {
+        match read(&theirs[drawn_at..]) {
             Some(drawn) => {
                 assert_eq!(drawn, want, "{sampling:?} at {step} of {} logits", logits.len());
                 counts[0] += 1;
@@ -289,10 +289,10 @@ fn a_draw_from_logits_that_are_no_numbers_is_left_to_the_lesson() {
     for flaws in [0.0, 1.0] {
         list[3] = flaws;
         let run = run(1, &Sampling { temperature: 0.0, ..Sampling::default() }, 0.3);
-        let shape = draw::Shape { vocabulary: TOP as u32, best: 0, drawn: LIST as u32 };
+        let shape = Shape { vocabulary: TOP as u32, best: 0, drawn: LIST as u32 };
         let drawing = case(Op::Draw, shape.grid(), shape.words(), list.clone(), run);
         let drawn = sampler.computed("flawed draw", &drawing);
-        assert_eq!(draw::read(&drawn[LIST..]), (flaws == 0.0).then_some(1));
+        assert_eq!(read(&drawn[LIST..]), (flaws == 0.0).then_some(1));
     }
 }
 
