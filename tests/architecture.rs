@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 struct Source {
     /// Its path below `src`.
     path: String,
-    /// The module of `src/lib.rs` that it belongs to; `bin` for the two programs.
+    /// The module of `src/lib.rs` that it belongs to; `bin` for the programs.
     module: String,
     code: String,
 }
@@ -165,7 +165,7 @@ fn arrows_point_down() {
     }
 }
 
-/// Invariant 4: `models` does no I/O, and neither does anything else outside of `hub` and the two programs; `hub`
+/// Invariant 4: `models` does no I/O, and neither does anything else outside of `hub` and the programs; `hub`
 /// knows the names of a checkpoint's files, but no tensors.
 #[test]
 fn only_the_hub_fetches() {

@@ -63,7 +63,7 @@ impl Session {
     /// As [`Session::run`].
     pub async fn check(&self, reference: &Reference) -> Result<SelfCheck, Problem> {
         let row = self.row(&reference.text, reference.logits.position).await?;
-        Ok(reference.compare(&row))
+        Ok(reference.compare(&row, self.weights))
     }
 
     /// The logits at a position of `text`, or the final hidden state there if the model has no head.

@@ -6,32 +6,7 @@ import { after, before, describe, test } from "node:test";
 
 import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
 import { serve } from "./support/server.mjs";
-
-/** Lets the test ask how many bytes the engine's program and its GPU buffers take. */
-const watched = (script) => `
-  let memory = null;
-  let onGpu = 0;
-  for (const name of ["instantiate", "instantiateStreaming"]) {
-    const instantiate = WebAssembly[name];
-    WebAssembly[name] = async (...source) => {
-      const made = await instantiate.apply(WebAssembly, source);
-      memory ??= (made.instance ?? made).exports.memory;
-      return made;
-    };
-  }
-  const createBuffer = GPUDevice.prototype.createBuffer;
-  GPUDevice.prototype.createBuffer = function (descriptor) {
-    onGpu += descriptor.size;
-    return createBuffer.call(this, descriptor);
-  };
-  const destroy = GPUBuffer.prototype.destroy;
-  GPUBuffer.prototype.destroy = function () {
-    onGpu -= this.size;
-    return destroy.call(this);
-  };
-  const channel = new BroadcastChannel("bytes");
-  channel.onmessage = ({ data }) => data === "ask" && channel.postMessage({ wasm: memory.buffer.byteLength, gpu: onGpu });
-  ${script}`;
+import { bytes, watched } from "./support/watch.mjs";
 
 describe("a long lesson", { timeout: 900_000 }, () => {
   let server, browser, page, problems;
@@ -49,30 +24,15 @@ describe("a long lesson", { timeout: 900_000 }, () => {
     await server?.close();
   });
 
-  /** Bytes of the engine's program and of its GPU buffers. */
-  const bytes = () =>
-    page.evaluate(
-      () =>
-        new Promise((resolve) => {
-          const channel = new BroadcastChannel("bytes");
-          channel.onmessage = ({ data }) => {
-            if (data === "ask") return;
-            channel.close();
-            resolve(data);
-          };
-          channel.postMessage("ask");
-        }),
-    );
-
   const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
   /** Fails if the second half of the work took more than the first, and if it left anything behind. */
   async function steady(what, work) {
     await page.evaluate(work, 20);
-    const before = await bytes();
+    const before = await bytes(page);
     assert.ok(before.wasm > 0 && before.gpu > 0);
     const times = await page.evaluate(work, null);
-    assert.deepEqual(await bytes(), before, `${what}: bytes`);
+    assert.deepEqual(await bytes(page), before, `${what}: bytes`);
     const half = times.length >> 1;
     const [early, late] = [median(times.slice(0, half)), median(times.slice(half))];
     assert.ok(late < 2 * early, `${what}: ${early} ms at first, ${late} ms later`);

@@ -69,18 +69,18 @@ const FAULTS = {
  * - `/blank`: an empty page; `/frame?<address>`: a page with an iframe of that address
  *
  * `cors` says which origins may read checkpoints (`*` by default; null sends no header). `patch` gives, by file name,
- * a function over the text of a file of the page.
+ * a function over the text of a file of the page, `made` by path the bytes of a file that lies nowhere.
  *
  * @returns {Promise<{origin: string, port: number, requests: string[], close: () => Promise<void>}>} `requests` lists
  * the paths that were asked for, in order.
  */
-export async function serve({ cors = "*", patch = {} } = {}) {
+export async function serve({ cors = "*", patch = {}, made = {} } = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     try {
       const { pathname, search } = new URL(request.url, "http://localhost");
       requests.push(pathname);
-      await route(decodeURIComponent(pathname), search, response, { cors, patch });
+      await route(decodeURIComponent(pathname), search, response, { cors, patch, made });
     } catch (error) {
       if (!response.headersSent) answer(response, 500, "text/plain", String(error));
     }
@@ -94,7 +94,8 @@ export async function serve({ cors = "*", patch = {} } = {}) {
   return { origin: `http://localhost:${port}`, port, requests, close };
 }
 
-async function route(pathname, search, response, { cors, patch }) {
+async function route(pathname, search, response, { cors, patch, made }) {
+  if (made[pathname]) return answer(response, 200, type(pathname), made[pathname]);
   if (pathname === "/blank") return answer(response, 200, TYPES[".html"], '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Blank</title>');
   if (pathname === "/frame") {
     const address = decodeURIComponent(search.slice(1)).replaceAll("&", "&amp;").replaceAll('"', "&quot;");

@@ -1,0 +1,121 @@
+// How weights come to the GPU and how they are kept there: in three types, and without a copy of the file in memory.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { ask, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
+import { randomGpt } from "./support/checkpoint.mjs";
+import { ROOT, serve } from "./support/server.mjs";
+import { bytes, watched } from "./support/watch.mjs";
+
+const MIB = 2 ** 20;
+
+describe("weights on the GPU", { timeout: 600_000 }, () => {
+  let server, browser, page, problems;
+  const { config, weights, largest } = randomGpt({
+    vocabulary: 50_257,
+    hidden: 256,
+    layers: 2,
+    heads: 4,
+    positions: 64,
+  });
+  const broken = Buffer.from(weights);
+  broken.writeFloatLE(Number.NaN, weights.length - 4);
+  const large = `large GPT of ${Math.round(weights.length / MIB)} MiB`;
+
+  before(async () => {
+    const tokenizer = await readFile(join(ROOT, "tests/golden/checkpoints/gpt-1-layer/tokenizer.json"));
+    const folder = (name, model) => ({
+      [`/${name}/config.json`]: config,
+      [`/${name}/tokenizer.json`]: tokenizer,
+      [`/${name}/model.safetensors`]: model,
+    });
+    server = await serve({
+      patch: { "engine_loader.js": watched },
+      made: { ...folder("large", weights), ...folder("broken", broken) },
+    });
+    browser = await launch({ gpu: "software" });
+    ({ page, problems } = await newPage(browser));
+    page.setDefaultTimeout(300_000);
+    await openCloze(page, server.origin);
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  const top = async () => (await ask(page, "run", { text: "The [MASK] sat on the mat.", topK: 5 })).predictions[0].top;
+
+  test("the page's own model in three types: what is said of them is true", async () => {
+    const seen = {};
+    for (const type of ["f32", "f16", "int8"]) {
+      await ask(page, "load", "bert", { engine: "webgpu", weights: type });
+      const { weights, selfCheck, engine } = await ask(page, "status");
+      assert.deepEqual([weights, engine, selfCheck.ok], [type, "webgpu", true]);
+      seen[type] = { selfCheck, top: await top(), gpu: (await bytes(page)).gpu };
+    }
+    // The file is in half precision, so that nothing is lost by keeping it so; eight bits lose something.
+    assert.ok(seen.f16.selfCheck.maxAbsDiff < 1e-3 && seen.f32.selfCheck.maxAbsDiff < 1e-3);
+    assert.ok(seen.int8.selfCheck.maxAbsDiff > 1e-3);
+    for (const [index, { id, p }] of seen.f32.top.entries()) {
+      assert.equal(seen.f16.top[index].id, id);
+      assert.ok(Math.abs(seen.f16.top[index].p - p) < 1e-3);
+    }
+    assert.equal(seen.int8.top[0].id, seen.f32.top[0].id);
+    assert.ok(seen.f16.gpu < seen.f32.gpu && seen.int8.gpu < seen.f16.gpu);
+    await refused(page, "bad-request", "load", "bert", { weights: "int4" });
+  });
+
+  test(`a ${large} takes little more memory than its largest tensor, in every type`, async () => {
+    for (const type of ["f32", "f16", "int8"]) {
+      await ask(page, "load", `url:${server.origin}/large/`, { engine: "webgpu", weights: type });
+      assert.equal((await ask(page, "status")).weights, type);
+      const { predictions } = await ask(page, "run", { text: "the cat" });
+      assert.equal(predictions[0].top.length, 8);
+      const { wasm } = await bytes(page);
+      console.log(`${type}: ${Math.round(wasm / MIB)} MiB, for a largest tensor of ${Math.round(largest / MIB)} MiB`);
+      assert.ok(wasm < 1.3 * largest + 32 * MIB, `${type}: the program takes ${Math.round(wasm / MIB)} MiB`);
+    }
+  });
+
+  test("a weight that is no number is found while it arrives, and the model before stays", async () => {
+    await refused(page, "not-finite", "load", `url:${server.origin}/broken/`, { engine: "webgpu" });
+    assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
+  });
+
+  test("the GPU draws what the CPU draws", async () => {
+    const texts = {};
+    for (const engine of ["cpu", "webgpu"]) {
+      await ask(page, "load", "gpt", { engine });
+      texts[engine] = [];
+      for (const sampling of [{ temperature: 0 }, { seed: 4 }, { topK: 30, topP: 0.9, seed: 5 }]) {
+        const steps = await ask(page, "generate", { text: "Once upon a time", maxNewTokens: 12, ...sampling });
+        texts[engine].push(steps.map(({ token }) => token.id));
+        assert.equal(steps[0].top.length, 8);
+      }
+    }
+    assert.deepEqual(texts.webgpu, texts.cpu);
+    noProblems(problems);
+  });
+
+  test("a hidden state of another run takes the place of this one's", async () => {
+    const hook = "blocks.1.hook_resid_post";
+    const [text, other] = ["The cat sat on the mat.", "The dog ran to the house."];
+    for (const engine of ["webgpu", "cpu"]) {
+      await ask(page, "load", "bert", { engine });
+      const run = async (text, ablate) =>
+        (await ask(page, "run", { text, want: [hook], ablate })).activations[hook];
+      const [plain, source] = [await run(text), await run(other)];
+      const patched = await run(text, { patch: [{ hook, position: 2, text: other }] });
+      const width = plain.shape[1];
+      const row = ({ data }, index) => data.slice(index * width, (index + 1) * width);
+      const close = (a, b) => a.every((value, index) => Math.abs(value - b[index]) < 1e-4);
+      assert.ok(close(row(patched, 2), row(source, 2)), `${engine}: the state is not the other run's`);
+      assert.ok(!close(row(plain, 2), row(source, 2)) && close(row(patched, 3), row(plain, 3)));
+      await refused(page, "bad-request", "run", { text, ablate: { patch: [{ hook, position: 99, text: other }] } });
+    }
+  });
+});
