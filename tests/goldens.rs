@@ -12,6 +12,7 @@ use cloze::engine::protocol::{GenerateRequest, RunRequest, Sampling};
 use cloze::engine::{Reference, Session};
 use cloze::gpu::Gpu;
 use cloze::hub::Files;
+use cloze::lesson::sampling::softmax;
 use cloze::trace::{Ablation, Activation, Embedding, Family, Hook, Run};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -367,6 +368,48 @@ fn interventions_change_the_same_on_both_engines() {
             let (now, before) = (again.activation(Hook::FinalHidden), plain.activation(Hook::FinalHidden));
             let difference = largest_difference(&now.expect("asked").data, &before.expect("asked").data);
             assert!(difference <= gpu.tolerance(), "{name}: {difference} stays behind");
+        }
+    }
+}
+
+#[test]
+fn a_watched_piece_has_the_probability_that_its_logit_gives() {
+    for engine in Engine::both() {
+        for Reviewed { name, session, golden, .. } in all(&engine) {
+            let card = session.card();
+            let text = golden.cases[0].text.clone();
+            for ablate in
+                [Ablation::default(), Ablation { heads: vec![[0, card.heads - 1]], ..Ablation::default() }]
+            {
+                let request =
+                    RunRequest { text: text.clone(), watch: Some(3), ablate, ..RunRequest::default() };
+                let whole = run(
+                    &session,
+                    &RunRequest { want: vec![Hook::Logits, Hook::FinalHidden], ..request.clone() },
+                );
+                let Some(logits) = whole.activation(Hook::Logits) else { continue };
+                let expected = |position: usize| {
+                    softmax(&logits.data[position * card.vocabulary..][..card.vocabulary])[3]
+                };
+                let check = |run: &Run| {
+                    for prediction in &run.predictions {
+                        let (watched, p) =
+                            (prediction.watched.expect("watched"), expected(prediction.position));
+                        assert!((watched - p).abs() <= TOLERANCE, "{name}: {watched}, not {p}");
+                    }
+                };
+                check(&whole);
+                if card.family == Family::Gpt2 {
+                    // What GPT expects after a token does not depend on what follows: the text may be cut there.
+                    for count in 1..whole.tokens.len() {
+                        let cut = run(&session, &RunRequest { max_tokens: Some(count), ..request.clone() });
+                        assert_eq!((&cut.tokens[..], cut.predictions.len()), (&whole.tokens[..count], 1));
+                        check(&cut);
+                    }
+                }
+                let beyond = RunRequest { watch: Some(card.vocabulary as u32), ..request };
+                assert!(run(&session, &beyond).predictions.iter().all(|found| found.watched.is_none()));
+            }
         }
     }
 }

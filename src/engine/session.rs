@@ -185,7 +185,7 @@ impl Session {
             model: self.card.clone(),
             text: request.text.clone(),
             text_b: request.text_b.clone(),
-            predictions: self.predictions(&predict, &outcome.logits, request.top_k),
+            predictions: self.predictions(&predict, &outcome.logits, request),
             nsp: nsp.map(|logits| NextSentence {
                 is_next: softmax(&logits).first().copied().unwrap_or_default(),
             }),
@@ -286,11 +286,13 @@ impl Session {
         }
     }
 
-    fn predictions(&self, positions: &[u32], logits: &[f32], top_k: usize) -> Vec<Prediction> {
+    fn predictions(&self, positions: &[u32], logits: &[f32], request: &RunRequest) -> Vec<Prediction> {
         let rows = logits.chunks(self.card.vocabulary.max(1));
-        let listed = positions.iter().zip(rows).map(|(&position, row)| Prediction {
-            position: position as usize,
-            top: self.top(&softmax(row), if top_k == 0 { TOP_K } else { top_k }),
+        let count = if request.top_k == 0 { TOP_K } else { request.top_k };
+        let listed = positions.iter().zip(rows).map(|(&position, row)| {
+            let probabilities = softmax(row);
+            let watched = request.watch.and_then(|id| probabilities.get(id as usize).copied());
+            Prediction { position: position as usize, top: self.top(&probabilities, count), watched }
         });
         listed.collect()
     }
