@@ -7,9 +7,11 @@ mod keys;
 mod lesson;
 mod looks;
 mod notes;
+mod off;
 mod panel;
 mod table;
 mod top;
+mod watch;
 
 use leptos::prelude::*;
 
@@ -42,7 +44,7 @@ pub(super) fn AttentionView() -> impl IntoView {
             class="view attention"
             data-view="attention"
             aria-labelledby="attention-title"
-            aria-busy=move || lesson.shown().any(|model| model.busy.get()).to_string()
+            aria-busy=move || lesson.shown().any(|model| model.busy.get() || model.measuring.get()).to_string()
         >
             <div class="wrap cols">
                 <notes::Notes narrow/>
