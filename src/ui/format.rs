@@ -45,6 +45,15 @@ pub fn thousands(number: usize) -> String {
     text
 }
 
+/// A number of bytes, in thousands or millions where it has so many.
+pub fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number}\u{a0}B"),
+        1_000..1_000_000 => format!("{:.1}\u{a0}KB", number as f64 / 1e3),
+        _ => format!("{:.1}\u{a0}MB", number as f64 / 1e6),
+    }
+}
+
 /// A small number in scientific notation with superscript digits: `4 × 10⁻⁵`.
 pub fn scientific(value: f32) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -101,6 +110,9 @@ mod tests {
             [(0, "0"), (999, "999"), (1_000, "1,000"), (30_522, "30,522"), (1_234_567, "1,234,567")]
         {
             assert_eq!(thousands(number), text);
+        }
+        for (number, text) in [(0, "0\u{a0}B"), (2_048, "2.0\u{a0}KB"), (1_234_567, "1.2\u{a0}MB")] {
+            assert_eq!(bytes(number), text);
         }
         assert_eq!(scientific(4.2e-5), "4\u{a0}×\u{a0}10⁻⁵");
         assert_eq!(whole_percent(0.314), "31");

@@ -1,6 +1,6 @@
 //! The page: leptos views that draw [`crate::trace`] values and send requests to the engine.
 //!
-//! [`state`], [`figure`], [`attention`], [`steps`], [`timeline`], [`ramp`] and [`format`] are plain Rust, tested natively; the rest exists
+//! [`state`], [`figure`], [`attention`], [`steps`], [`timeline`], [`ramp`], [`wgsl`] and [`format`] are plain Rust, tested natively; the rest exists
 //! in the browser only.
 
 #![allow(unreachable_pub, reason = "leptos' component macro makes public items of ours")]
@@ -15,6 +15,7 @@ pub mod ramp;
 pub mod state;
 pub mod steps;
 pub mod timeline;
+pub mod wgsl;
 
 #[cfg(all(feature = "page", target_arch = "wasm32"))]
 mod api;

@@ -102,3 +102,18 @@ attention-say = **{ $query }** gives { $percent } % of its attention to **{ $key
 attention-say-piece = **{ $query }** gives { $percent } % of its attention to **{ $key }**, a piece of “{ $word }”.
 attention-say-itself = **{ $query }** gives { $percent } % of its attention to itself.
 attention-say-hidden = **{ $key }** is not visible to **{ $query }**.
+
+# The shader panel.
+shader-show = Show the shader
+shader-caption = What your GPU did for { $model }’s last run: { $count } dispatches, one after the other. Choose one to read its program.
+shader-region = Dispatches of the last run. Scrolls where they do not fit.
+shader-kernel = kernel
+shader-computes = computes
+shader-grid = workgroups
+shader-reads = reads
+shader-writes = writes
+shader-time = ms
+shader-sum = All together
+shader-source = WGSL of { $kernel }
+shader-none = No shader ran: your CPU computes { $model }.
+shader-preparing = No shader ran yet: your CPU computes { $model } while your GPU is prepared.

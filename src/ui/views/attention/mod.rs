@@ -9,6 +9,7 @@ mod looks;
 mod notes;
 mod off;
 mod panel;
+mod shader;
 mod table;
 mod top;
 mod watch;
@@ -68,6 +69,7 @@ pub(super) fn AttentionView() -> impl IntoView {
                                 <drill::HowItIsComputed/>
                             </div>
                         </Show>
+                        <shader::Shader/>
                     </Show>
                 </div>
                 <FoldedNotes><notes::Text/></FoldedNotes>
