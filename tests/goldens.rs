@@ -13,6 +13,7 @@ use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling};
 use cloze::engine::{Loader, Reference, Session};
 use cloze::gpu::{Gpu, Layout, Stored};
 use cloze::hub::Files;
+use cloze::lesson::sampling::softmax;
 use cloze::trace::{Ablation, Activation, Candidate, Embedding, Family, Hook, Patch, Run, WeightType};
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -510,6 +511,48 @@ fn rounded_weights_compute_what_a_reference_rounded_the_same_way_does() {
         }
         // Rounding is seen, and more of it is seen more.
         assert!(effects[0] > 0.0 && effects[1] > 2.0 * effects[0], "{name}: {effects:?}");
+    }
+}
+
+#[test]
+fn a_watched_piece_has_the_probability_that_its_logit_gives() {
+    for engine in Engine::both() {
+        for Reviewed { name, session, golden, .. } in all(&engine) {
+            let card = session.card();
+            let text = golden.cases[0].text.clone();
+            for ablate in
+                [Ablation::default(), Ablation { heads: vec![[0, card.heads - 1]], ..Ablation::default() }]
+            {
+                let request =
+                    RunRequest { text: text.clone(), watch: Some(3), ablate, ..RunRequest::default() };
+                let whole = run(
+                    &session,
+                    &RunRequest { want: vec![Hook::Logits, Hook::FinalHidden], ..request.clone() },
+                );
+                let Some(logits) = whole.activation(Hook::Logits) else { continue };
+                let expected = |position: usize| {
+                    softmax(&logits.data[position * card.vocabulary..][..card.vocabulary])[3]
+                };
+                let check = |run: &Run| {
+                    for prediction in &run.predictions {
+                        let (watched, p) =
+                            (prediction.watched.expect("watched"), expected(prediction.position));
+                        assert!((watched - p).abs() <= TOLERANCE, "{name}: {watched}, not {p}");
+                    }
+                };
+                check(&whole);
+                if card.family == Family::Gpt2 {
+                    // What GPT expects after a token does not depend on what follows: the text may be cut there.
+                    for count in 1..whole.tokens.len() {
+                        let cut = run(&session, &RunRequest { max_tokens: Some(count), ..request.clone() });
+                        assert_eq!((&cut.tokens[..], cut.predictions.len()), (&whole.tokens[..count], 1));
+                        check(&cut);
+                    }
+                }
+                let beyond = RunRequest { watch: Some(card.vocabulary as u32), ..request };
+                assert!(run(&session, &beyond).predictions.iter().all(|found| found.watched.is_none()));
+            }
+        }
     }
 }
 

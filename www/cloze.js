@@ -148,10 +148,17 @@
   let connect;
   const bridge = new Promise((resolve) => (connect = resolve)).then((program) => (connected = program));
 
-  async function request(ask, shape) {
-    const program = await bridge.catch((error) => Promise.reject(problem(error)));
-    const { json, floats } = await program.request(JSON.stringify(ask)).catch((error) => Promise.reject(problem(error)));
-    return shape(JSON.parse(json), floats);
+  /** The page's program, when it can be asked. */
+  const started = () => bridge.catch((error) => Promise.reject(problem(error)));
+
+  /** Asks the model of `family`, or of the one that was loaded last, what `ask` makes of the family. */
+  async function request(ask, shape, family) {
+    const program = await started();
+    family ??= status().model?.family ?? "bert";
+    const [answer, floats] = await program
+      .request(family, JSON.stringify(ask(family)))
+      .catch((error) => Promise.reject(problem(error)));
+    return shape(answer, floats);
   }
 
   function status() {
@@ -166,25 +173,23 @@
 
     async load(source, options = {}) {
       if (typeof source !== "string") throw bad('load takes "bert", "gpt" or "url:<base>/".');
-      const { engine = null, weights = null } = checked("load", options);
-      return request({ load: { source, engine, weights } }, ({ loaded: { model } }) => model);
+      const { engine, weights } = checked("load", options);
+      const program = await started();
+      return JSON.parse(await program.load(source, engine, weights).catch((error) => Promise.reject(problem(error))));
     },
 
     async run(options) {
       const run = checked("run", options, ["text"]);
-      await bridge.catch(() => {}); // `request` tells what is wrong.
-      return request({ run: { family: status().model?.family ?? "bert", run } }, ran);
+      return request((family) => ({ run: { family, run } }), ran);
     },
 
     async generate(options) {
       const { text, maxNewTokens, want, ...sampling } = checked("generate", options, ["text", "maxNewTokens"]);
-      return request({ generate: { generate: { text, maxNewTokens, want, sampling } } }, generated);
+      return request(() => ({ generate: { generate: { text, maxNewTokens, want, sampling } } }), generated, "gpt");
     },
 
     async kernels() {
-      await bridge.catch(() => {}); // `request` tells what is wrong.
-      const ask = { kernels: { family: status().model?.family ?? "bert" } };
-      return request(ask, ({ kernels: { kernels } }) => kernels);
+      return request((family) => ({ kernels: { family } }), ({ kernels: { kernels } }) => kernels);
     },
 
     state() {
@@ -195,15 +200,17 @@
       if (state === null || typeof state !== "object" || Array.isArray(state)) {
         throw bad("set takes an object of the kind that state() gives.");
       }
-      const program = await bridge.catch((error) => Promise.reject(problem(error)));
+      const program = await started();
       return program.setState(new URLSearchParams(Object.entries(state)).toString());
     },
 
     /**
      * The page's program calls this once, when it can be asked; then it is gone.
      *
-     * - `request(json)`: sends an `Ask` of src/engine/protocol.rs; resolves to `{json, floats}`, the `Answer` and the
-     *   values of its activations, one after the other as it lists them; rejects with `{code, message}`
+     * - `load(source, engine, weights)`: loads a checkpoint; resolves to JSON of its sizes; rejects with `{code, message}`
+     * - `request(family, json)`: sends an `Ask` of src/engine/protocol.rs to the model of a family; resolves to
+     *   `[answer, floats]`, the `Answer` and the values of its activations, one after the other as it lists them;
+     *   rejects with `{code, message}`
      * - `status()`: JSON of `{engine, adapter, reason: {code, detail} | null, model, selfCheck, settled, weights}`
      * - `state()`: the address's fragment, without `#`
      * - `setState(fragment)`: takes it over; gives the keys that it could not read

@@ -89,6 +89,8 @@ pub struct RunRequest {
     pub want: Vec<Hook>,
     /// How many candidates to list for each prediction; 0 means 8.
     pub top_k: usize,
+    /// A piece whose probability is told at each prediction, wherever it ranks there.
+    pub watch: Option<u32>,
     /// Read at most this many tokens, special tokens included; the model's own limit if none.
     pub max_tokens: Option<usize>,
     /// Reuse keys and values of an earlier run that began with the same tokens (GPT). Activations then cover

@@ -103,14 +103,16 @@ impl Session {
         let ablate = &ablate;
         let cached = request.cached && self.card.family == Family::Gpt2 && ablate.is_empty();
         let want = &request.want;
-        let best = if request.top_k == 0 { TOP_K } else { request.top_k };
+        let listed = if request.top_k == 0 { TOP_K } else { request.top_k };
+        // A piece that is watched may be far from the best.
+        let best = if request.watch.is_some() { self.card.vocabulary } else { listed };
         let pass = Pass { tokens: &tokens, predict: &predict, best, want, cached, ablate, sources: &sources };
         let outcome = self.network.run(&pass).await?;
         let mut scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
         if scores.any(|score| !score.is_finite()) || outcome.best.iter().any(|best| !best.finite) {
             return Err(self.not_finite());
         }
-        let predictions = self.predictions(&predict, &outcome, best);
+        let predictions = self.predictions(&predict, &outcome, listed, request.watch);
         let nsp = outcome.next_sentence.filter(|_| self.card.next_sentence);
 
         Ok(Run {
@@ -248,12 +250,24 @@ impl Session {
         }
     }
 
-    fn predictions(&self, positions: &[u32], outcome: &Outcome, count: usize) -> Vec<Prediction> {
-        let rows = outcome.logits.chunks(self.card.vocabulary.max(1));
-        let of_rows = rows.map(|row| self.top(&softmax(row), count));
-        let of_lists = outcome.best.iter().map(|best| self.listed(best, count));
+    /// The `count` most probable pieces for each position, and the probability of the piece that is watched.
+    fn predictions(
+        &self,
+        positions: &[u32],
+        outcome: &Outcome,
+        count: usize,
+        watch: Option<u32>,
+    ) -> Vec<Prediction> {
+        let of_rows = outcome.logits.chunks(self.card.vocabulary.max(1)).map(|row| {
+            let probabilities = softmax(row);
+            let watched = watch.and_then(|id| probabilities.get(id as usize).copied());
+            (self.top(&probabilities, count), watched)
+        });
+        let of_lists = outcome.best.iter().map(|best| (self.listed(best, count), None));
         let listed = positions.iter().zip(of_rows.chain(of_lists));
-        listed.map(|(&position, top)| Prediction { position: position as usize, top }).collect()
+        listed
+            .map(|(&position, (top, watched))| Prediction { position: position as usize, top, watched })
+            .collect()
     }
 
     /// The `count` most probable pieces of a list.

@@ -77,6 +77,9 @@ pub struct Prediction {
     pub position: usize,
     /// The most probable pieces, in falling order.
     pub top: Vec<Candidate>,
+    /// The probability of the piece that the request watches, wherever it ranks; none if it watches none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched: Option<f32>,
 }
 
 /// BERT's answer to whether the second sentence follows the first.

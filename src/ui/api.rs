@@ -2,15 +2,14 @@
 
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use leptos::prelude::*;
-use serde_json::json;
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::app::App;
-use super::link::Parcel;
 use super::state::State;
-use crate::engine::protocol::{Answer, Ask, Problem};
-use crate::trace::Family;
+use crate::engine::protocol::{Ask, EngineKind, Problem, SelfCheck};
+use crate::trace::{Family, ModelCard, WeightType};
 
 /// Hands the page's verbs to `window.cloze`, where that is there.
 pub(super) fn connect(app: App) {
@@ -20,12 +19,18 @@ pub(super) fn connect(app: App) {
         // Setting a property of a fresh object does not fail.
         let _ = Reflect::set(&verbs, &name.into(), value);
     };
-    set("request", &function(move |json: String| future_to_promise(request(app, json)).into()));
-    set("status", &function(move |_| status(app).into()));
-    set("state", &function(move |_| app.state.with_untracked(State::to_fragment).into()));
+    set(
+        "load",
+        &function(move |source, engine, weights| {
+            future_to_promise(load(app, source, engine, weights)).into()
+        }),
+    );
+    set("request", &function(move |family, ask, _| future_to_promise(request(app, family, ask)).into()));
+    set("status", &function(move |_, _, _| status(app).into()));
+    set("state", &function(move |_, _, _| app.state.with_untracked(State::to_fragment).into()));
     set(
         "setState",
-        &function(move |fragment| {
+        &function(move |fragment, _, _| {
             app.show(&fragment).into_iter().map(JsValue::from).collect::<Array>().into()
         }),
     );
@@ -42,65 +47,79 @@ fn entrance() -> Option<(JsValue, Function)> {
     Some((cloze, connect))
 }
 
-/// A function of one text for scripts, which lives as long as the page.
-fn function(of: impl Fn(String) -> JsValue + 'static) -> JsValue {
-    let of = move |argument: JsValue| of(argument.as_string().unwrap_or_default());
-    Closure::<dyn Fn(JsValue) -> JsValue>::new(of).into_js_value()
+/// A function of three texts for scripts, which lives as long as the page. One that is not given is empty.
+fn function(of: impl Fn(String, String, String) -> JsValue + 'static) -> JsValue {
+    let text = |argument: JsValue| argument.as_string().unwrap_or_default();
+    let of =
+        move |first: JsValue, second: JsValue, third: JsValue| of(text(first), text(second), text(third));
+    Closure::<dyn Fn(JsValue, JsValue, JsValue) -> JsValue>::new(of).into_js_value()
 }
 
-/// Answers an [`Ask`] with `{json, floats}`, or rejects with `{code, message}`.
-async fn request(app: App, json: String) -> Result<JsValue, JsValue> {
-    let answered = match serde_json::from_str(&json) {
-        Ok(ask) => answer(app, ask).await,
-        Err(error) => Err(Problem::new("bad-request", error.to_string())),
+/// Loads a checkpoint; answers with its sizes as JSON, or rejects with `{code, message}`.
+async fn load(app: App, source: String, engine: String, weights: String) -> Result<JsValue, JsValue> {
+    let engine = match engine.as_str() {
+        "webgpu" => Some(EngineKind::WebGpu),
+        "cpu" => Some(EngineKind::Cpu),
+        _ => None,
     };
-    let answered = answered.and_then(|Parcel { answer, floats }| {
-        let json =
-            serde_json::to_string(&answer).map_err(|error| Problem::new("internal", error.to_string()))?;
-        Ok(object([("json", json.into()), ("floats", floats.into())]))
-    });
-    answered.map_err(|problem| object([("code", problem.code.into()), ("message", problem.detail.into())]))
+    let weights = match weights.as_str() {
+        "f32" => Some(WeightType::F32),
+        "f16" => Some(WeightType::F16),
+        "int8" => Some(WeightType::Int8),
+        _ => None,
+    };
+    let ask = Ask::Load { source, engine, weights, instead: None };
+    let card = app.load(ask).await.map_err(refusal)?;
+    Ok(written(&card).into())
 }
 
-async fn answer(app: App, ask: Ask) -> Result<Parcel, Problem> {
-    match &ask {
-        Ask::Load { .. } => {
-            let model = app.load(ask).await?;
-            Ok(Parcel { answer: Answer::Loaded { model }, floats: js_sys::Float32Array::new_with_length(0) })
-        }
-        Ask::Run { family, .. } | Ask::Kernels { family } => {
-            app.loaded(*family).await?;
-            app.link().ask_parcel(ask).await
-        }
-        Ask::Generate { .. } => {
-            app.loaded(Family::Gpt2).await?;
-            app.link().ask_parcel(ask).await
-        }
-    }
+/// Hands the JSON of an [`Ask`](crate::engine::protocol::Ask) on to the engine when the model of `family` is loaded.
+/// Answers with `[answer, values]`, or rejects with `{code, message}`.
+async fn request(app: App, family: String, ask: String) -> Result<JsValue, JsValue> {
+    let family = if family == "bert" { Family::Bert } else { Family::Gpt2 };
+    app.loaded(family).await.map_err(refusal)?;
+    let answer = app.link().pass_on(&ask).await.map_err(refusal)?;
+    Ok(answer.into())
+}
+
+fn refusal(problem: Problem) -> JsValue {
+    object([("code", problem.code.into()), ("message", problem.detail.into())])
+}
+
+/// What `status()` tells. It is empty until a model is loaded.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    engine: Option<EngineKind>,
+    adapter: Option<String>,
+    reason: Option<Problem>,
+    model: Option<ModelCard>,
+    self_check: Option<SelfCheck>,
+    settled: bool,
+    weights: Option<WeightType>,
 }
 
 /// Where the model that was loaded last computes, as JSON.
 fn status(app: App) -> String {
-    let status = app
+    let known = app
         .latest
         .get_untracked()
         .and_then(|family| app.status.with_untracked(|all| all.get(&family).cloned()));
-    let status = match status {
-        None => json!({
-            "engine": null, "adapter": null, "reason": null, "model": null, "selfCheck": null, "settled": false,
-            "weights": null,
-        }),
-        Some(status) => json!({
-            "engine": status.engine,
-            "adapter": status.adapter.filter(|adapter| !adapter.is_empty()),
-            "reason": status.reason.map(|reason| json!({ "code": reason.code, "detail": reason.detail })),
-            "model": status.model,
-            "selfCheck": status.self_check,
-            "settled": status.settled,
-            "weights": status.weights,
-        }),
-    };
-    status.to_string()
+    let status = known.map_or_else(Status::default, |known| Status {
+        engine: Some(known.engine),
+        adapter: known.adapter.filter(|adapter| !adapter.is_empty()),
+        reason: known.reason,
+        model: Some(known.model),
+        self_check: known.self_check,
+        settled: known.settled,
+        weights: Some(known.weights),
+    });
+    written(&status)
+}
+
+/// A value of plain fields as JSON; writing it does not fail.
+fn written(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// A promise that is kept when the engines of the first lesson's models are chosen for good, and broken with why they
@@ -120,10 +139,7 @@ fn settled(app: App) -> JsValue {
             let Some((resolve, reject)) = done.try_update_value(Option::take).flatten() else { return };
             // A promise's own functions do not throw.
             let _ = match failure {
-                Some(problem) if !settled => {
-                    let problem = object([("code", problem.code.into()), ("message", problem.detail.into())]);
-                    reject.call1(&JsValue::NULL, &problem)
-                }
+                Some(problem) if !settled => reject.call1(&JsValue::NULL, &refusal(problem)),
                 _ => resolve.call0(&JsValue::NULL),
             };
         });

@@ -13,8 +13,8 @@ use super::link::Link;
 use super::ramp::Paper;
 use super::state::{State, Theme};
 use super::words;
-use crate::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, News, Problem};
-use crate::trace::{Family, ModelCard};
+use crate::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, News, Problem, RunRequest};
+use crate::trace::{Family, ModelCard, Run};
 
 /// How a download stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -199,6 +199,18 @@ impl App {
         self.state.update(|state| state.models.set(card.family, &card.source));
         self.exchange(card.family);
         Ok(card)
+    }
+
+    /// Runs the model of `family` once, loaded first where it is not.
+    ///
+    /// # Errors
+    /// As [`App::loaded`], and what the engine says.
+    pub(super) async fn run(self, family: Family, run: RunRequest) -> Result<Run, Problem> {
+        self.loaded(family).await?;
+        match self.link().ask(Ask::Run { family, run }).await? {
+            Answer::Ran { run } => Ok(*run),
+            _ => Err(Problem::new("engine-stopped", "the engine answered something else")),
+        }
     }
 
     /// Shows what an address's fragment says, and gives the keys that could not be read. Lessons of which it says

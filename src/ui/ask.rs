@@ -1,37 +1,71 @@
-//! A run that follows what is typed: the newest request wins, the last good result stays.
+//! What is asked of the engine as the screen changes: the newest request wins, the last good result stays.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use leptos::prelude::*;
 
 use super::app::App;
-use crate::engine::protocol::{Answer, Ask, Problem, RunRequest};
+use crate::engine::protocol::{Problem, RunRequest};
 use crate::trace::{Family, Run};
 
 /// How long typing must rest before a run.
 const REST: Duration = Duration::from_millis(150);
+
+/// What is done when its turn comes; nothing of it before.
+pub(super) type Job = LocalBoxFuture<'static, ()>;
 
 /// What became of the newest request.
 #[derive(Clone, Copy)]
 pub(super) struct Following {
     /// The last good run. It stays while a newer one is computed and when a newer one fails.
     pub run: ReadSignal<Option<Arc<Run>>>,
+    /// What `run` answers.
+    pub answers: StoredValue<Option<RunRequest>>,
     /// What went wrong with the newest request, if it failed; not what [`App::failure`] says already.
     pub problem: ReadSignal<Option<Problem>>,
     /// Whether a newer result is on its way.
     pub busy: ReadSignal<bool>,
 }
 
-/// Runs the model of `family` on whatever `request` says, anew each time that changes (and when the model or its
-/// engine changes), after typing has rested. At most one run is under way; of those wanted meanwhile only the
-/// newest is done. `None` asks for nothing.
+/// Runs the model of `family` on whatever `request` says, as [`keep_up`] does. `None` asks for nothing.
 pub(super) fn follow(app: App, family: Family, request: Signal<Option<RunRequest>>) -> Following {
     let (run, set_run) = signal(None::<Arc<Run>>);
     let (problem, set_problem) = signal(None::<Problem>);
+    let answers = StoredValue::new(None);
+    let next = move || {
+        let Some(request) = request.get() else {
+            set_problem.set(None);
+            return None;
+        };
+        let job = async move {
+            match app.run(family, request.clone()).await {
+                Ok(run) => {
+                    answers.try_set_value(Some(request));
+                    app.ran(family, run.ms);
+                    set_run.try_set(Some(Arc::new(run)));
+                    set_problem.try_set(None);
+                }
+                Err(failure) => {
+                    let told = app.failure.with_untracked(|known| known.as_ref() == Some(&failure));
+                    set_problem.try_set((!told).then_some(failure));
+                }
+            }
+        };
+        Some(job.boxed_local())
+    };
+    Following { run, answers, problem, busy: keep_up(app, family, Box::new(next)) }
+}
+
+/// Does whatever job `next` gives, anew each time that something it reads changes (and when the model of `family` or its
+/// engine changes), after that has rested. At most one job is under way; of those wanted meanwhile only the newest is
+/// done. Whether one is on its way or under way.
+pub(super) fn keep_up(app: App, family: Family, next: Box<dyn Fn() -> Option<Job>>) -> ReadSignal<bool> {
     let (busy, set_busy) = signal(false);
     let under_way = StoredValue::new(false);
-    let wanted = StoredValue::new(None::<RunRequest>);
+    let wanted = StoredValue::new_local(None::<Job>);
 
     // The view may go while this runs: every value of it is asked with care.
     let start = move || {
@@ -40,23 +74,8 @@ pub(super) fn follow(app: App, family: Family, request: Signal<Option<RunRequest
         }
         under_way.set_value(true);
         leptos::task::spawn_local(async move {
-            while let Some(next) = wanted.try_update_value(Option::take).flatten() {
-                let answer = match app.loaded(family).await {
-                    Ok(()) => app.link().ask(Ask::Run { family, run: next }).await,
-                    Err(problem) => Err(problem),
-                };
-                match answer {
-                    Ok(Answer::Ran { run }) => {
-                        app.ran(family, run.ms);
-                        set_run.try_set(Some(Arc::new(*run)));
-                        set_problem.try_set(None);
-                    }
-                    Ok(_) => {}
-                    Err(failure) => {
-                        let told = app.failure.with_untracked(|known| known.as_ref() == Some(&failure));
-                        set_problem.try_set((!told).then_some(failure));
-                    }
-                }
+            while let Some(job) = wanted.try_update_value(Option::take).flatten() {
+                job.await;
             }
             under_way.try_set_value(false);
             set_busy.try_set(false);
@@ -74,12 +93,11 @@ pub(super) fn follow(app: App, family: Family, request: Signal<Option<RunRequest
     let begun = StoredValue::new(false);
     Effect::new(move || {
         app.engine_changed(family);
-        let next = request.get();
+        let next = next();
         stop_resting();
         let something = next.is_some();
         wanted.set_value(next);
         if !something {
-            set_problem.set(None);
             set_busy.set(under_way.get_value());
         } else if begun.try_update_value(|begun| std::mem::replace(begun, true)) == Some(false) {
             set_busy.set(true);
@@ -89,5 +107,5 @@ pub(super) fn follow(app: App, family: Family, request: Signal<Option<RunRequest
             rest.set_value(set_timeout_with_handle(start, REST).ok());
         }
     });
-    Following { run, problem, busy }
+    busy
 }

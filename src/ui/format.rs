@@ -18,6 +18,15 @@ pub fn signed(value: f32, decimals: usize) -> String {
     if value < 0.0 && !zero { format!("\u{2212}{text}") } else { text }
 }
 
+/// From one probability to another in percentage points, the sign always printed: the difference of what [`percent`]
+/// prints, so that a reader's own subtraction comes out.
+pub fn points(before: f32, after: f32) -> String {
+    let tenths = |p: f32| (f64::from(p) * 1000.0).round();
+    let text = signed(((tenths(after) - tenths(before)) / 10.0) as f32, 1);
+    let bare = text.starts_with('\u{2212}') || text == "0.0";
+    if bare { text } else { format!("+{text}") }
+}
+
 /// How many decimals the numbers of a row have: one, or none where they are so long that they would run together.
 pub fn decimals(row: &[f32]) -> usize {
     usize::from(row.iter().all(|value| *value > -10.0 && *value < 100.0))
@@ -34,6 +43,15 @@ pub fn thousands(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A number of bytes, in thousands or millions where it has so many.
+pub fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number}\u{a0}B"),
+        1_000..1_000_000 => format!("{:.1}\u{a0}KB", number as f64 / 1e3),
+        _ => format!("{:.1}\u{a0}MB", number as f64 / 1e6),
+    }
 }
 
 /// A small number in scientific notation with superscript digits: `4 × 10⁻⁵`.
@@ -77,6 +95,14 @@ mod tests {
         for (value, text) in [(-1.25, "\u{2212}1.2"), (0.04, "0.0"), (-0.04, "0.0"), (12.0, "12.0")] {
             assert_eq!(signed(value, 1), text);
         }
+        for (before, after, text) in [
+            (0.6134, 0.3804, "\u{2212}23.3"),
+            (0.0384, 0.0386, "+0.1"),
+            (0.0381, 0.0384, "0.0"),
+            (0.0, 1.0, "+100.0"),
+        ] {
+            assert_eq!(points(before, after), text);
+        }
         for (row, count) in [(&[-9.9, 99.9][..], 1), (&[0.1, -43.3], 0), (&[100.0], 0), (&[], 1)] {
             assert_eq!(decimals(row), count);
         }
@@ -84,6 +110,9 @@ mod tests {
             [(0, "0"), (999, "999"), (1_000, "1,000"), (30_522, "30,522"), (1_234_567, "1,234,567")]
         {
             assert_eq!(thousands(number), text);
+        }
+        for (number, text) in [(0, "0\u{a0}B"), (2_048, "2.0\u{a0}KB"), (1_234_567, "1.2\u{a0}MB")] {
+            assert_eq!(bytes(number), text);
         }
         assert_eq!(scientific(4.2e-5), "4\u{a0}×\u{a0}10⁻⁵");
         assert_eq!(whole_percent(0.314), "31");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use js_sys::{Array, Float32Array, JsString};
+use js_sys::{Array, Float32Array, JsString, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker};
 
@@ -15,15 +15,25 @@ use crate::trace::Activation;
 /// Where Trunk puts the worker's loader, relative to the page.
 const WORKER: &str = "./engine_loader.js";
 
-/// An answer with the values that travelled beside it.
-pub(super) struct Parcel {
-    /// What the engine answered.
-    pub answer: Answer,
-    /// The values of its activations, one after the other.
-    pub floats: Float32Array,
+/// Who waits for an answer.
+enum Waiter {
+    /// The page: for values of its own types.
+    Page(oneshot::Sender<Result<Answer, Problem>>),
+    /// A script: for `[answer, values]` as the engine sent them.
+    Script(oneshot::Sender<Result<Array, Problem>>),
 }
 
-type Waiting = HashMap<u32, oneshot::Sender<Result<Parcel, Problem>>>;
+impl Waiter {
+    /// Tells why there is no answer. Whoever asked may be gone; then nobody is told.
+    fn refuse(self, problem: Problem) {
+        match self {
+            Waiter::Page(sender) => drop(sender.send(Err(problem))),
+            Waiter::Script(sender) => drop(sender.send(Err(problem))),
+        }
+    }
+}
+
+type Waiting = HashMap<u32, Waiter>;
 
 /// The page's end of the line. Cloning it gives another handle on the same worker.
 #[derive(Clone)]
@@ -55,39 +65,38 @@ impl Link {
     /// # Errors
     /// What the engine says, or `engine-stopped` if its worker died meanwhile.
     pub(super) async fn ask(&self, ask: Ask) -> Result<Answer, Problem> {
-        let Parcel { mut answer, floats } = self.ask_parcel(ask).await?;
-        let mut from = 0;
-        let mut fill = |activations: &mut Vec<Activation>| {
-            for activation in activations {
-                let to = from + activation.shape.iter().product::<usize>() as u32;
-                activation.data = floats.subarray(from, to).to_vec();
-                from = to;
-            }
-        };
-        match &mut answer {
-            Answer::Ran { run } => fill(&mut run.activations),
-            Answer::Generated { steps } => steps.iter_mut().for_each(|step| fill(&mut step.activations)),
-            Answer::Loaded { .. } | Answer::Kernels { .. } => {}
-        }
-        Ok(answer)
+        let (sender, receiver) = oneshot::channel();
+        let id = self.number();
+        let request = serde_json::to_string(&Request { id, ask })
+            .map_err(|error| Problem::new("bad-request", error.to_string()))?;
+        self.send(id, &request, Waiter::Page(sender))?;
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Asks, and waits for the answer with its values beside it, as the API hands them on.
+    /// Hands a script's question on as it is, the JSON of an [`Ask`], and its answer back: an array of what
+    /// [`Answer`] writes, and the values of its activations one after the other. So the page's program has no need to
+    /// read what it never looks at.
     ///
     /// # Errors
     /// As [`Link::ask`].
-    pub(super) async fn ask_parcel(&self, ask: Ask) -> Result<Parcel, Problem> {
-        let id = self.0.next.replace(self.0.next.get().wrapping_add(1));
+    pub(super) async fn pass_on(&self, ask: &str) -> Result<Array, Problem> {
         let (sender, receiver) = oneshot::channel();
-        let request = serde_json::to_string(&Request { id, ask })
-            .map_err(|error| Problem::new("bad-request", error.to_string()))?;
-        let worker = self.worker()?;
-        self.0.waiting.borrow_mut().insert(id, sender);
-        if worker.post_message(&request.into()).is_err() {
-            self.0.waiting.borrow_mut().remove(&id);
-            return Err(stopped());
-        }
+        let id = self.number();
+        self.send(id, &format!(r#"{{"id":{id},"ask":{ask}}}"#), Waiter::Script(sender))?;
         receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn number(&self) -> u32 {
+        self.0.next.replace(self.0.next.get().wrapping_add(1))
+    }
+
+    fn send(&self, id: u32, request: &str, waiter: Waiter) -> Result<(), Problem> {
+        let worker = self.worker()?;
+        self.0.waiting.borrow_mut().insert(id, waiter);
+        worker.post_message(&request.into()).map_err(|_| {
+            self.0.waiting.borrow_mut().remove(&id);
+            stopped()
+        })
     }
 
     /// The running worker, started if there is none.
@@ -123,17 +132,44 @@ impl Inner {
     fn receive(&self, event: &MessageEvent) {
         let parts = Array::from(&event.data());
         let Some(text) = parts.get(0).dyn_ref::<JsString>().map(String::from) else { return };
+        let floats = parts.get(1).dyn_into().unwrap_or_else(|_| Float32Array::new_with_length(0));
+        if self.tell_script(&text, &floats) {
+            return;
+        }
         match serde_json::from_str(&text) {
             Ok(FromEngine::Reply(Reply { id, outcome })) => {
-                let floats = parts.get(1).dyn_into().unwrap_or_else(|_| Float32Array::new_with_length(0));
-                if let Some(sender) = self.waiting.borrow_mut().remove(&id) {
-                    // Whoever asked may be gone; then nobody is told.
-                    let _ = sender.send(outcome.map(|answer| Parcel { answer, floats }));
+                let waiter = self.waiting.borrow_mut().remove(&id);
+                match (waiter, outcome) {
+                    (Some(Waiter::Page(sender)), Ok(answer)) => {
+                        drop(sender.send(Ok(filled(answer, &floats))))
+                    }
+                    (Some(waiter), Err(problem)) => waiter.refuse(problem),
+                    // A script was told before.
+                    (Some(Waiter::Script(_)), Ok(_)) | (None, _) => {}
                 }
             }
             Ok(FromEngine::News(News::Stopped { problem })) => self.bury(problem),
             Ok(FromEngine::News(news)) => (self.news)(news),
             Err(error) => self.bury(Problem::new("engine-stopped", error.to_string())),
+        }
+    }
+
+    /// Hands an answer to the script that waits for it. Whether one does.
+    fn tell_script(&self, text: &str, floats: &Float32Array) -> bool {
+        // JavaScript reads a message only where it may be for a script.
+        let waits = self.waiting.borrow().values().any(|waiter| matches!(waiter, Waiter::Script(_)));
+        let Some((id, answer)) = waits.then(|| answer_of(text)).flatten() else { return false };
+        let mut waiting = self.waiting.borrow_mut();
+        match waiting.remove(&id) {
+            Some(Waiter::Script(sender)) => {
+                drop(sender.send(Ok(Array::of2(&answer, floats))));
+                true
+            }
+            Some(waiter) => {
+                waiting.insert(id, waiter);
+                false
+            }
+            None => false,
         }
     }
 
@@ -145,11 +181,38 @@ impl Inner {
             worker.set_onerror(None);
             worker.terminate();
         }
-        for (_, sender) in self.waiting.take() {
-            let _ = sender.send(Err(problem.clone()));
+        for (_, waiter) in self.waiting.take() {
+            waiter.refuse(problem.clone());
         }
         (self.died)(problem);
     }
+}
+
+/// The answer with its activations' values in their places.
+fn filled(mut answer: Answer, floats: &Float32Array) -> Answer {
+    let mut from = 0;
+    let mut fill = |activations: &mut Vec<Activation>| {
+        for activation in activations {
+            let to = from + activation.shape.iter().product::<usize>() as u32;
+            activation.data = floats.subarray(from, to).to_vec();
+            from = to;
+        }
+    };
+    match &mut answer {
+        Answer::Ran { run } => fill(&mut run.activations),
+        Answer::Generated { steps } => steps.iter_mut().for_each(|step| fill(&mut step.activations)),
+        Answer::Loaded { .. } | Answer::Kernels { .. } => {}
+    }
+    answer
+}
+
+/// The number of a reply, and its answer as a script sees it; none of a refusal, and of news.
+fn answer_of(message: &str) -> Option<(u32, JsValue)> {
+    let get =
+        |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok().filter(|value| !value.is_undefined());
+    let reply = get(&js_sys::JSON::parse(message).ok()?, "reply")?;
+    let id = get(&reply, "id")?.as_f64()? as u32;
+    Some((id, get(&get(&reply, "outcome")?, "Ok")?))
 }
 
 fn stopped() -> Problem {

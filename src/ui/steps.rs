@@ -186,6 +186,7 @@ mod tests {
             predictions: vec![Prediction {
                 position: tokens - 1,
                 top: vec![Candidate { id: 70, piece: " seventy".into(), p: 1.0 }],
+                watched: None,
             }],
             nsp: None,
             activations: vec![

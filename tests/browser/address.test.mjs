@@ -51,7 +51,7 @@ describe("the address", { timeout: 300_000 }, () => {
     await openCloze(page, server.origin);
     for (const state of [
       { v: "1", view: "mask", t: "A [MASK] of tea.", theme: "dark" },
-      { v: "1", view: "attention", t: "It was late.", l: "2", h: "3" },
+      { v: "1", view: "attention", t: "It was late.", l: "2", h: "3", off: "b2.2,g4.7" },
       { v: "1", view: "generate", t: "The end", T: "0.7", tk: "40", tp: "0.85", seed: "9" },
     ]) {
       assert.deepEqual(await ask(page, "set", state), []);

@@ -19,9 +19,14 @@ function fresh(answer = () => ({}), floats = []) {
   runInContext(script, createContext({ window, location: { hash: "#view=mask&t=a+b" }, URLSearchParams }));
   const asked = [];
   const program = {
-    request: async (json) => {
+    load: async (source, engine) => {
+      asked.push({ load: { source, engine } });
+      return JSON.stringify(MODEL);
+    },
+    request: async (family, json) => {
+      assert.equal(family, MODEL.family);
       asked.push(JSON.parse(json));
-      return { json: JSON.stringify(answer(asked.at(-1))), floats: Float32Array.from(floats) };
+      return [answer(asked.at(-1)), Float32Array.from(floats)];
     },
     status: () => JSON.stringify(NOW),
     state: () => "view=attention&t=%C3%BC",
@@ -35,7 +40,7 @@ function fresh(answer = () => ({}), floats = []) {
 const plain = (value) => structuredClone(value);
 
 test("what is asked before the program connects waits for it", async () => {
-  const { cloze, program, asked } = fresh(() => ({ loaded: { model: MODEL } }));
+  const { cloze, program, asked } = fresh();
   assert.equal(cloze.status().engine, null);
   assert.deepEqual(plain(cloze.state()), { view: "mask", t: "a b" });
   const loading = cloze.load("gpt");

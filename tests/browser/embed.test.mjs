@@ -68,6 +68,23 @@ describe("an embedded panel", { timeout: 300_000 }, () => {
     await page.context().close();
   });
 
+  test("a head of a slide is switched off by O, and any of them by a click with Shift", async () => {
+    for (const panel of ["heatmap", "heads"]) {
+      const { page, frame, problems } = await embed(`view=attention&embed=1&panel=${panel}&show=gpt&q=3&gl=1&gh=1`);
+      await frame.locator("[data-cell], [data-head]").first().waitFor();
+      await frame.locator("body").click({ position: { x: 5, y: 5 } });
+      await page.keyboard.press("o");
+      await frame.locator("[data-off]").filter({ hasText: /p\(.+\) .+\s% → .+\s%, .+\spoints/ }).waitFor();
+      if (panel === "heads") await frame.locator('[data-head="2,2"]').click({ modifiers: ["Shift"] });
+      const { off } = await frame.evaluate(() => window.cloze.state());
+      assert.equal(off, panel === "heads" ? "g1.1,g2.2" : "g1.1");
+      const over = await frame.evaluate(() => document.documentElement.scrollHeight - innerHeight);
+      assert.ok(over <= 0, `it is ${over} px higher than the frame`);
+      noProblems(problems);
+      await page.context().close();
+    }
+  });
+
   test("an answer that starts covered is shown by the space bar", async () => {
     const { page, frame, problems } = await embed("view=mask&embed=1&panel=predictions&reveal=0");
     await frame.locator("[data-panel=predictions]").waitFor();

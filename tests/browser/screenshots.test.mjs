@@ -38,6 +38,13 @@ describe("screenshots", { timeout: 300_000 }, () => {
           picture({ view, theme }, width, height, `${view}-${width}-${theme}`));
       }
     }
+    for (const [width, height] of SIZES) {
+      test(`attention with heads off and the shader shown, ${width} by ${height}, ${theme}`, async () => {
+        await ask(page, "set", { view: "attention" });
+        await page.locator("[data-shader]").evaluate((shader) => (shader.open = true));
+        await picture({ view: "attention", theme, off: "b2.2,g3.5", q: 5 }, width, height, `attention-off-${width}-${theme}`);
+      });
+    }
     for (const [view, panels] of Object.entries(EMBEDS)) {
       for (const panel of panels) {
         test(`${view}, embedded ${panel}, ${theme}`, () =>

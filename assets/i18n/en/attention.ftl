@@ -2,13 +2,13 @@
 
 attention-title = Attention
 attention-text-1 = Every row is one token asking “whom should I read?”. Its weights add up to 1.
-attention-text-2 = Attention is not explanation: a large weight says what was read, not what mattered.
+attention-text-2 = High attention is not the same as importance: it says what was read, not what mattered. Switch a head off and see.
 attention-notice = Only BERT may look ahead. Find a head that looks just *one token back*, and one that rests on *[SEP]* or on the *first token*.
 
 attention-key-head = head
 attention-key-layer = layer
 attention-key-special = special tokens
-attention-key-table = as a table
+attention-key-off = head on/off
 
 # The sentence, and what is shown.
 attention-sentence = Your sentence
@@ -31,6 +31,19 @@ attention-grid = { $model }: { $layers ->
 attention-grid-axes = layer ↓ head →
 attention-grid-layer = layer
 attention-head = Layer { $layer }, head { $head }
+attention-head-off = Layer { $layer }, head { $head }, switched off
+
+# Heads that are switched off.
+attention-head-on = Head on
+attention-all-on = All on
+attention-off = Switched off: p({ $token }) { $before } → { $after }, **{ $points }{"\u00A0"}points**
+attention-off-waiting = Switched off: …
+attention-off-no-mask = Switched off. Write [MASK] for a word to see what that changes.
+attention-off-other-row = Switched off. Choose the row of [MASK] to see what that changes.
+attention-off-last = Switched off. Nothing follows this token: choose an earlier row to see what that changes.
+attention-said-off = { $model }, layer { $layer }, head { $head }: off
+attention-said-on = { $model }, layer { $layer }, head { $head }: on
+attention-said-all-on = All heads on
 
 # The heatmap.
 attention-title-of = { $model }, layer { $layer }, head { $head }
@@ -89,3 +102,18 @@ attention-say = **{ $query }** gives { $percent } % of its attention to **{ $key
 attention-say-piece = **{ $query }** gives { $percent } % of its attention to **{ $key }**, a piece of “{ $word }”.
 attention-say-itself = **{ $query }** gives { $percent } % of its attention to itself.
 attention-say-hidden = **{ $key }** is not visible to **{ $query }**.
+
+# The shader panel.
+shader-show = Show the shader
+shader-caption = What your GPU did for { $model }’s last run: { $count } dispatches, one after the other. Choose one to read its program.
+shader-region = Dispatches of the last run. Scrolls where they do not fit.
+shader-kernel = kernel
+shader-computes = computes
+shader-grid = workgroups
+shader-reads = reads
+shader-writes = writes
+shader-time = ms
+shader-sum = All together
+shader-source = WGSL of { $kernel }
+shader-none = No shader ran: your CPU computes { $model }.
+shader-preparing = No shader ran yet: your CPU computes { $model } while your GPU is prepared.

@@ -93,6 +93,7 @@ keys-mask-cover = cover the right side
 keys-mask-restore = take a word out of the blank again
 keys-attention-head = previous or next head
 keys-attention-layer = previous or next layer
+keys-attention-off = head on or off; in the grid, Shift and a click
 keys-attention-special = hide or show special tokens
 keys-generate-step = next token, rewind
 keys-generate-play = play or pause

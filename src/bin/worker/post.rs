@@ -32,9 +32,7 @@ pub(crate) fn unreadable(text: &str, error: &serde_json::Error) {
         // Serde's words name the field and what was expected; the place in our own JSON helps nobody.
         let detail = error.to_string();
         let detail = detail.split(" at line ").next().unwrap_or_default().to_owned();
-        let code =
-            if detail.contains("is no activation's name") { "unknown-activation" } else { "bad-request" };
-        message(&FromEngine::Reply(Reply { id, outcome: Err(Problem::new(code, detail)) }));
+        message(&FromEngine::Reply(Reply { id, outcome: Err(Problem::new("bad-request", detail)) }));
     }
 }
 

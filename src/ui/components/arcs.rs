@@ -65,7 +65,7 @@ pub(in crate::ui) fn Arcs(
     };
     view! {
         <div class="arcs-frame" node_ref=frame tabindex="0" role="region" aria-label=move || region.get()>
-            {figure}
+            {move || figure()}
         </div>
     }
 }

@@ -87,7 +87,7 @@ pub(in crate::ui) fn Bars(
         let p = move || bar.with(|bar| bar.as_ref().map_or(0.0, |bar| bar.p));
         let yours = move || bar.with(|bar| bar.as_ref().is_some_and(|bar| bar.yours));
         let cell = match on_pick {
-            None => view! { <span data-prediction=index>{name}</span> }.into_any(),
+            None => view! { <span data-prediction=index>{move || name()}</span> }.into_any(),
             Some(_) => {
                 let reached = move || active.get().min(count.get().saturating_sub(1)) == index;
                 view! {
@@ -97,7 +97,7 @@ pub(in crate::ui) fn Bars(
                         tabindex=move || if reached() { "0" } else { "-1" }
                         on:focus=move |_| active.set(index)
                     >
-                        {name}
+                        {move || name()}
                     </button>
                 }
                 .into_any()
@@ -110,7 +110,7 @@ pub(in crate::ui) fn Bars(
             }
         };
         view! {
-            <tr class:you=yours class:pickable=on_pick.is_some() on:click=pick>
+            <tr class:you=move || yours() class:pickable=on_pick.is_some() on:click=pick>
                 <th scope="row" class="w">{cell}</th>
                 <td><span class="track"><i style:width=move || width(p())></i></span></td>
                 <td class="p">{move || format::percent(p())}</td>
@@ -133,7 +133,7 @@ pub(in crate::ui) fn Bars(
             <caption class="vh">{move || caption.get()}</caption>
             <tbody>
                 <For each=move || 0..count.get() key=|index| *index children=row/>
-                {sum}
+                {move || sum()}
             </tbody>
         </table>
     }

@@ -140,7 +140,7 @@ pub(in crate::ui) fn Heatmap(
                     {move || chosen.get().then(|| view! { <span aria-hidden="true">"▸ "</span> })}
                     {name(&label)}
                 </span>
-                {cells}
+                {move || cells()}
             </div>
         }
     };
@@ -176,7 +176,7 @@ pub(in crate::ui) fn Heatmap(
                 aria-label=move || label.get()
                 aria-rowcount=move || count.get() + 1
                 aria-colcount=move || count.get() + 1
-                aria-activedescendant=current
+                aria-activedescendant=move || current()
                 on:keydown=on_keydown
             >
                 <div class="hm-keys" role="row" aria-rowindex="1">
@@ -360,5 +360,5 @@ pub(in crate::ui) fn Legend(
         let stops: Vec<String> = (0..=10).map(stop).collect();
         format!("background:linear-gradient(90deg,{})", stops.join(","))
     };
-    view! { <span class="ramp" aria-hidden="true" style=stops></span> }
+    view! { <span class="ramp" aria-hidden="true" style=move || stops()></span> }
 }

@@ -67,7 +67,7 @@ pub(super) fn EmbedFrame() -> impl IntoView {
     let title = Memo::new(move |_| app.state.with(title));
     view! {
         <div class="embed-frame" node_ref=frame>
-            <main class="stage" id="main" style=style data-voice=move || voice::name(speaker(&app.state.read()))>
+            <main class="stage" id="main" style=move || style() data-voice=move || voice::name(speaker(&app.state.read()))>
                 <div class="stage-top">
                     <h1>{title}</h1>
                     <Standing/>
@@ -121,7 +121,7 @@ fn OpenInCloze() -> impl IntoView {
     };
     view! {
         <p class="stage-bottom">
-            <a href=href target="_blank" rel="noopener" aria-label=t("embed-open-label")>{t("embed-open")}</a>
+            <a href=move || href() target="_blank" rel="noopener" aria-label=t("embed-open-label")>{t("embed-open")}</a>
         </p>
     }
 }

@@ -99,7 +99,7 @@ fn Picker() -> impl IntoView {
         }
     };
     view! {
-        <select class="mnav" aria-label=label prop:value=move || current.get().name() on:change=choose>
+        <select class="mnav" aria-label=move || label() prop:value=move || current.get().name() on:change=choose>
             {View::ALL.into_iter().map(option).collect_view()}
         </select>
     }

@@ -31,6 +31,7 @@ const MASK: &[Key] = &[
 const ATTENTION: &[Key] = &[
     (&[Sign("["), Sign("]")], "keys-attention-head"),
     (&[Sign("{"), Sign("}")], "keys-attention-layer"),
+    (&[Sign("O")], "keys-attention-off"),
     (&[Sign("S")], "keys-attention-special"),
     (&[Sign("T")], "keys-table"),
 ];
@@ -63,7 +64,7 @@ pub(super) fn KeysSheet(
         <Sheet open title="keys-title" heading="keys-heading">
             <div class="key-lists">
                 <KeyList title=t("keys-everywhere") keys=EVERYWHERE/>
-                {of_lesson}
+                {move || of_lesson()}
             </div>
             <label class="check">
                 <input type="checkbox" data-single-keys="" prop:checked=move || single.get() on:change=change/>

@@ -47,7 +47,7 @@ pub(super) fn ModelBar() -> impl IntoView {
             <div class="wrap">
                 <div class="model-facts" role="status" data-model-bar="">
                     {models}
-                    {computing}
+                    {move || computing()}
                 </div>
                 <Show when=move || why.with(Option::is_some)>
                     <button
@@ -64,7 +64,7 @@ pub(super) fn ModelBar() -> impl IntoView {
                 <Time/>
             </div>
             <Show when=move || why_open.get() && why.with(Option::is_some)>
-                <p class="wrap model-why">{explained}</p>
+                <p class="wrap model-why">{move || explained()}</p>
             </Show>
         </section>
     }
@@ -91,8 +91,8 @@ fn Model(family: Family, short: bool) -> impl IntoView {
     view! {
         <span class="model-name" data-voice=voice::name(family)>
             <Voice family/>
-            <b>{name}</b>
-            <span class="opt">{shape}</span>
+            <b>{move || name()}</b>
+            <span class="opt">{move || shape()}</span>
         </span>
     }
 }
@@ -180,7 +180,7 @@ fn Time() -> impl IntoView {
             _ => None,
         }
     };
-    view! { <span class="opt model-time" data-time="">{words}</span> }
+    view! { <span class="opt model-time" data-time="">{move || words()}</span> }
 }
 
 /// How far a download has come, in words and as a line.
@@ -199,7 +199,7 @@ fn Download() -> impl IntoView {
         Some(format!("scale:{:.3} 1", loaded as f64 / total.filter(|total| *total > 0)? as f64))
     };
     view! {
-        <span class="download" data-download="">{words}</span>
-        <span class="download-line" aria-hidden="true" style=share class:shown=move || app.progress.with(Option::is_some)></span>
+        <span class="download" data-download="">{move || words()}</span>
+        <span class="download-line" aria-hidden="true" style=move || share() class:shown=move || app.progress.with(Option::is_some)></span>
     }
 }

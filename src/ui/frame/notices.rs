@@ -36,8 +36,8 @@ pub(super) fn Failure() -> impl IntoView {
             <ProblemNote problem=app.failure/>
             <Show when=move || failed.get()>
                 <span class="notice-acts">
-                    <Show when=lacks_model>
-                        <button type="button" class="button" on:click=move |_| app.try_again()>{again}</button>
+                    <Show when=move || lacks_model()>
+                        <button type="button" class="button" on:click=move |_| app.try_again()>{move || again()}</button>
                     </Show>
                     <button type="button" class="link" on:click=move |_| app.failure.set(None)>{t("frame-dismiss")}</button>
                 </span>
@@ -58,7 +58,7 @@ fn Unreadable() -> impl IntoView {
     view! {
         <Show when=move || some.get()>
             <div class="notice-strip shown" role="status" data-unreadable="">
-                <p>{sentence}</p>
+                <p>{move || sentence()}</p>
                 <button type="button" class="link" on:click=move |_| app.unreadable.set(Vec::new())>
                     {t("frame-dismiss")}
                 </button>

@@ -180,7 +180,7 @@ fn Copy(
             ></textarea>
             <p class="copy-line">
                 <button type="button" class="button" data-copy=hook on:click=copy>{t(action)}</button>
-                <span class="small" role="status">{outcome}</span>
+                <span class="small" role="status">{move || outcome()}</span>
             </p>
         </Show>
     }

@@ -1,13 +1,13 @@
 //! What is on the screen of "Attention".
 
-use super::Fragment;
+use super::{Fragment, OffHeads};
 use crate::trace::{Family, ModelCard};
 
 /// The highest number of a layer, a head or a position that a link may name.
-const HIGHEST: usize = 9_999;
+pub(super) const HIGHEST: usize = 9_999;
 
 /// One head of a model, both counted from 0; the address and the screen count from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeadIndex {
     /// The block.
     pub layer: usize,
@@ -101,6 +101,8 @@ pub struct AttentionState {
     pub bert: HeadIndex,
     /// GPT's head.
     pub gpt: HeadIndex,
+    /// The heads that are switched off.
+    pub off: OffHeads,
     /// The row and column that were chosen.
     pub spot: Option<Spot>,
     /// Whether special tokens are left out.
@@ -115,6 +117,7 @@ impl Default for AttentionState {
             // In the prepared sentence this head of the page's BERT looks from "it" at "dog".
             bert: HeadIndex { layer: 1, head: 3 },
             gpt: HeadIndex { layer: 2, head: 4 },
+            off: OffHeads::default(),
             spot: None,
             special_hidden: false,
         }
@@ -174,6 +177,7 @@ impl AttentionState {
         let query = from.read_in("q", 0..=HIGHEST);
         let key = from.read_in("key", 0..=HIGHEST);
         self.spot = query.map(|query| Spot { of, query, key });
+        self.off = from.read_with("off", OffHeads::parse).unwrap_or_default();
         self.special_hidden = from.flag("sp") == Some(false);
     }
 
@@ -199,15 +203,18 @@ impl AttentionState {
                 to.set("key", key);
             }
         }
+        if !self.off.is_empty() {
+            to.set("off", &self.off);
+        }
         to.set_unless("sp", u8::from(!self.special_hidden), 1);
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn card(layers: usize, heads: usize) -> ModelCard {
+    pub(in crate::ui::state) fn card(layers: usize, heads: usize) -> ModelCard {
         ModelCard {
             source: "bert".into(),
             family: Family::Bert,
@@ -249,6 +256,7 @@ mod tests {
                 ..default.clone()
             },
             AttentionState { spot: spot(Family::Gpt2, 5, Some(2)), special_hidden: true, ..default.clone() },
+            AttentionState { off: OffHeads::parse("b2.2,g4.7").unwrap(), ..default.clone() },
             AttentionState { spot: spot(Family::Bert, 0, None), show: Show::Bert, ..default.clone() },
             AttentionState { spot: spot(Family::Gpt2, 3, None), show: Show::Gpt, gpt: head(1, 1), ..default },
         ];
@@ -277,9 +285,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_takes_its_default_and_is_named() {
-        let (state, unreadable) = read("l=0&h=-1&show=all&q=x&key=2&sp=yes&of=me");
+        let (state, unreadable) = read("l=0&h=-1&show=all&q=x&key=2&sp=yes&of=me&off=b1.1,x");
         assert_eq!(state, AttentionState::default());
-        assert_eq!(unreadable, ["show", "l", "h", "of", "q", "sp"]);
+        assert_eq!(unreadable, ["show", "l", "h", "of", "q", "off", "sp"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod fragment;
 mod generate;
 mod mask;
 mod models;
+mod off;
 pub mod share;
 
 pub use attention::{AttentionState, HeadIndex, Show, Spot};
@@ -12,6 +13,7 @@ pub use fragment::{Fragment, LONGEST_VALUE};
 pub use generate::{Branches, Drawn, GenerateState, HIGHEST_TEMPERATURE, MOST_BRANCHES, MOST_TOP_K, Next};
 pub use mask::{Blank, MASK, MaskState};
 pub use models::Models;
+pub use off::OffHeads;
 
 use crate::trace::Family;
 

@@ -75,7 +75,13 @@ fn any_state_comes_back_from_its_address() {
                 state.mask.focus_on(dice.below(3));
                 state.mask.top_k = 1 + dice.below(50);
             }
-            View::Attention => state.attention.text = Some(text),
+            View::Attention => {
+                state.attention.text = Some(text);
+                for _ in 0..dice.below(4) {
+                    let head = HeadIndex { layer: dice.below(12), head: dice.below(12) };
+                    state.attention.off.toggle(*dice.one(&[Family::Bert, Family::Gpt2]), head);
+                }
+            }
             View::Generate => state.generate.set_text(&text),
         }
         check(&state);
@@ -86,7 +92,7 @@ fn any_state_comes_back_from_its_address() {
 fn a_strange_address_gives_a_state_that_has_an_address_of_its_own() {
     let long = "x".repeat(100_000);
     let keys = "v view theme lang notes m embed panel edit reveal keys scale t fill mask focus k guess cover show l h gl gh q \
-                key sp T tk tp seed step br"
+                key sp off T tk tp seed step br"
         .split(' ')
         .collect::<Vec<_>>();
     let values = [
@@ -108,6 +114,7 @@ fn a_strange_address_gives_a_state_that_has_an_address_of_its_own() {
         "[MASK]",
         "1,2,3",
         "1,,",
+        "b1.1,",
         "mask",
         "__proto__",
         "\0",

@@ -44,7 +44,7 @@ pub(super) fn HowItIsComputed() -> impl IntoView {
             aria-labelledby="attention-computed"
         >
             <h2 class="lbl" id="attention-computed">{move || title().map(|title| marked(&title))}</h2>
-            <div class="drill-frame" tabindex="0" role="region" aria-label=t("attention-computed-region")>{table}</div>
+            <div class="drill-frame" tabindex="0" role="region" aria-label=t("attention-computed-region")>{move || table()}</div>
         </section>
     }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::heads::Heads;
 use super::lesson::Lesson;
+use super::off::SwitchedOff;
 use super::panel::Figure;
 use crate::trace::Family;
 use crate::ui::app::App;
@@ -40,11 +41,12 @@ pub(in crate::ui) fn AttentionEmbed() -> impl IntoView {
     };
     view! {
         <div class="attention-embed" data-panel=move || if heads.get() { "heads" } else { "heatmap" }>
-            {panel}
+            {move || panel()}
             <Show when=move || keys.get()>
                 <p class="keyline">
                     {group(&[Sign("←"), Sign("→")], t("attention-key-head"))}
                     {group(&[Sign("↑"), Sign("↓")], t("attention-key-layer"))}
+                    {group(&[Sign("O")], t("attention-key-off"))}
                     {group(&[Named("keys-key-space")], t("attention-embed-model"))}
                 </p>
             </Show>
@@ -66,6 +68,7 @@ fn act(lesson: Lesson, key: &str) -> bool {
         "ArrowLeft" | "PageUp" => lesson.move_head(model, 0, -1),
         "ArrowDown" => lesson.move_head(model, 1, 0),
         "ArrowUp" => lesson.move_head(model, -1, 0),
+        "o" | "O" => lesson.toggle_this_head(model),
         " " => lesson.show_models(if show == Shown::Bert { Shown::Gpt } else { Shown::Bert }),
         _ => return false,
     }
@@ -106,6 +109,7 @@ fn HeadsPanel() -> impl IntoView {
                         <div>
                             <ProblemNote problem=model.problem/>
                             <Heads model/>
+                            <SwitchedOff model/>
                         </div>
                     }
                 }
@@ -128,6 +132,7 @@ fn HeatmapPanel(edit: Memo<bool>) -> impl IntoView {
                 <div class="esay">
                     <SlideSentence edit/>
                     <p>{move || said(lesson, family.get()).map(|said| marked(&said))}</p>
+                    <SwitchedOff model/>
                     <p class="esay-note">
                         {move || {
                             let hidden = model.map.with(|map| map.as_ref().is_some_and(|map| map.has_invisible()));

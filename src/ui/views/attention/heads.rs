@@ -6,7 +6,7 @@ use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
-use super::lesson::{Lesson, Model};
+use super::lesson::{Lesson, Model, head_words};
 use crate::ui::app::App;
 use crate::ui::attention::AttentionMap;
 use crate::ui::components::heatmap::paint;
@@ -29,7 +29,7 @@ pub(super) fn Heads(
     view! {
         <div class="hg" data-voice=voice::name(model.family)>
             <div class="hg-head">
-                <span><Voice family=model.family/>" "<b>{name}</b></span>
+                <span><Voice family=model.family/>" "<b>{move || name()}</b></span>
                 <span class="micro muted">{t("attention-grid-axes")}</span>
             </div>
             <HeadGrid model/>
@@ -94,7 +94,7 @@ pub(super) fn HeadGrid(
             class="hgrid"
             role="grid"
             node_ref=grid
-            aria-label=label
+            aria-label=move || label()
             style=move || format!("--h:{}", shape.get().1.max(1))
             on:keydown=on_keydown
         >
@@ -130,6 +130,10 @@ fn Thumbnail(model: Model, at: HeadIndex, on_choose: Callback<()>) -> impl IntoV
         });
     });
     let chosen = Memo::new(move |_| model.head.get() == at);
+    let off = Memo::new(move |_| model.is_off(at));
+    let on_click = move |event: ev::MouseEvent| {
+        if event.shift_key() { lesson.toggle_head(model.family, at) } else { on_choose.run(()) }
+    };
     view! {
         <button
             type="button"
@@ -137,8 +141,11 @@ fn Thumbnail(model: Model, at: HeadIndex, on_choose: Callback<()>) -> impl IntoV
             data-head=format!("{},{}", at.layer + 1, at.head + 1)
             aria-selected=move || chosen.get().to_string()
             tabindex=move || if chosen.get() { 0 } else { -1 }
-            aria-label=tr("attention-head", &[("layer", (at.layer + 1).into()), ("head", (at.head + 1).into())])
-            on:click=move |_| on_choose.run(())
+            class:off=move || off.get()
+            aria-label=move || {
+                head_words(if off.get() { "attention-head-off" } else { "attention-head" }, model.family, at)
+            }
+            on:click=on_click
         >
             <canvas node_ref=canvas></canvas>
         </button>

@@ -18,6 +18,7 @@ fn act(lesson: Lesson, key: &str) -> bool {
         "]" => lesson.move_head(model, 0, 1),
         "{" => lesson.move_head(model, -1, 0),
         "}" => lesson.move_head(model, 1, 0),
+        "o" | "O" => lesson.toggle_this_head(model),
         "s" | "S" => lesson.toggle_special(),
         "t" | "T" => lesson.as_table.update(|table| *table = !*table),
         _ => return false,

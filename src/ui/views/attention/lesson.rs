@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use leptos::prelude::*;
 
+use super::watch::watch;
 use crate::engine::protocol::{Problem, RunRequest};
-use crate::trace::{Family, Hook, Run};
+use crate::trace::{Ablation, Family, Hook, ModelCard, Run};
 use crate::ui::app::App;
 use crate::ui::ask::{Following, follow};
-use crate::ui::attention::{AttentionMap, aligned, middle};
+use crate::ui::attention::{AttentionMap, Change, aligned, middle};
 use crate::ui::components::heatmap::Cell;
+use crate::ui::frame::voice::model_name;
 use crate::ui::state::{AttentionState, HeadIndex, Show as Shown, Spot};
-use crate::ui::words::t;
+use crate::ui::words::{t, tr};
 
 /// The most tokens that the heatmaps show.
 pub(super) const LIMIT: usize = 64;
@@ -29,6 +31,12 @@ pub(super) struct Model {
     pub run: ReadSignal<Option<Arc<Run>>>,
     /// Whether a newer one is on its way.
     pub busy: ReadSignal<bool>,
+    /// Whether what its switched-off heads did is being measured.
+    pub measuring: ReadSignal<bool>,
+    /// What they did.
+    pub change: ReadSignal<Option<Change>>,
+    /// The heads that are off, `[layer, head]` from 0.
+    pub off: Memo<Vec<[usize; 2]>>,
     /// What went wrong with the newest.
     pub problem: Signal<Option<Problem>>,
     /// The head that is looked at.
@@ -39,6 +47,13 @@ pub(super) struct Model {
     pub query: Memo<Option<usize>>,
     /// The column: the pinned one, else the one that the row looks at most.
     pub key: Memo<Option<usize>>,
+}
+
+impl Model {
+    /// Whether one of its heads is switched off.
+    pub(super) fn is_off(&self, HeadIndex { layer, head }: HeadIndex) -> bool {
+        self.off.with(|off| off.contains(&[layer, head]))
+    }
 }
 
 /// A handle on the lesson. A copy is a handle on the same.
@@ -73,9 +88,18 @@ impl Lesson {
         let show = Memo::new(move |_| app.state.with(|state| state.attention.show));
         let special_hidden = read(|state| state.special_hidden);
         let pointed = RwSignal::new(None);
+        let cards = [Family::Bert, Family::Gpt2].map(|family| {
+            Memo::new(move |_| app.status.with(|all| all.get(&family).map(|status| status.model.clone())))
+        });
+        let off = cards.map(|card| {
+            Memo::new(move |_| {
+                let card = card.get();
+                card.map(|card| app.state.with(|state| state.attention.off.within(&card))).unwrap_or_default()
+            })
+        });
         let runs = [Family::Bert, Family::Gpt2].map(|family| {
             let shown = Memo::new(move |_| show.get().shows(family));
-            following(app, family, text, shown)
+            following(app, family, text, shown, cards[index(family)], off[index(family)])
         });
         let maps = [Family::Bert, Family::Gpt2].map(|family| {
             let run = runs[index(family)].0.run;
@@ -107,7 +131,8 @@ impl Lesson {
             })
         });
         let models = [Family::Bert, Family::Gpt2].map(|family| {
-            let (Following { run, busy, .. }, problem) = runs[index(family)];
+            let (following, problem) = runs[index(family)];
+            let Following { run, busy, .. } = following;
             let (head, map) = maps[index(family)];
             // The same word in this model, if its tokens are shown.
             let own = move |of: Family, position: usize| {
@@ -126,7 +151,9 @@ impl Lesson {
                 let pinned = spot.get().and_then(|spot| own(spot.of, spot.key?));
                 pinned.or_else(|| map.with(|map| map.as_ref()?.strongest(query.get()?)))
             });
-            Model { family, run, busy, problem, head, map, query, key }
+            let off = off[index(family)];
+            let (change, measuring) = watch(app, family, following, query, off);
+            Model { family, run, busy, measuring, change, off, problem, head, map, query, key }
         });
         let as_table = RwSignal::new(false);
         Lesson { app, text, show, special_hidden, as_table, models, pointed, active: RwSignal::new(None) }
@@ -183,6 +210,26 @@ impl Lesson {
         }
     }
 
+    /// Switches a head off, or on again, and says which it was.
+    pub(super) fn toggle_head(&self, family: Family, at: HeadIndex) {
+        self.active.set(Some(family));
+        self.app.state.update(|state| state.attention.off.toggle(family, at));
+        let off = self.app.state.with_untracked(|state| state.attention.off.contains(family, at));
+        let key = if off { "attention-said-off" } else { "attention-said-on" };
+        self.app.announce(head_words(key, family, at));
+    }
+
+    /// Switches the head that is looked at off, or on again.
+    pub(super) fn toggle_this_head(&self, family: Family) {
+        self.toggle_head(family, self.model(family).head.get_untracked());
+    }
+
+    /// Switches all heads of a model on.
+    pub(super) fn all_on(&self, family: Family) {
+        self.app.state.update(|state| state.attention.off.clear(family));
+        self.app.announce(t("attention-said-all-on"));
+    }
+
     /// Notes that the reader works with this model.
     pub(super) fn activate(&self, family: Family) {
         self.active.set(Some(family));
@@ -229,6 +276,12 @@ impl Lesson {
     }
 }
 
+/// A message about a head of a model, which count from 1 there.
+pub(super) fn head_words(key: &str, family: Family, HeadIndex { layer, head }: HeadIndex) -> String {
+    let model = model_name(family, "");
+    tr(key, &[("model", model.into()), ("layer", (layer + 1).into()), ("head", (head + 1).into())])
+}
+
 fn index(family: Family) -> usize {
     match family {
         Family::Bert => 0,
@@ -245,8 +298,10 @@ fn following(
     family: Family,
     text: Memo<String>,
     shown: Memo<bool>,
+    card: Memo<Option<ModelCard>>,
+    off: Memo<Vec<[usize; 2]>>,
 ) -> (Following, Signal<Option<Problem>>) {
-    let layers = Memo::new(move |_| app.status.with(|all| Some(all.get(&family)?.model.layers)));
+    let layers = Memo::new(move |_| card.with(|card| Some(card.as_ref()?.layers)));
     let (unloaded, set_unloaded) = signal(None);
     Effect::new(move |_| {
         text.track();
@@ -262,7 +317,7 @@ fn following(
     let request = Memo::new(move |_| {
         let text = text.get();
         let wanted = shown.get() && !text.trim().is_empty();
-        wanted.then_some(()).and(layers.get()).map(|layers| request(text, layers))
+        wanted.then_some(()).and(layers.get()).map(|layers| request(text, layers, off.get()))
     });
     let following = follow(app, family, request.into());
     let problem = Signal::derive(move || {
@@ -272,8 +327,9 @@ fn following(
 }
 
 /// A run that records everything the figures draw, of every layer: another head is then there at once.
-fn request(text: String, layers: usize) -> RunRequest {
+fn request(text: String, layers: usize, off: Vec<[usize; 2]>) -> RunRequest {
     let of_layer = |layer| [Hook::Q(layer), Hook::K(layer), Hook::AttnScores(layer), Hook::Pattern(layer)];
     let want = (0..layers).flat_map(of_layer).chain([Hook::Mask(0)]).collect();
-    RunRequest { text, want, max_tokens: Some(LIMIT), ..RunRequest::default() }
+    let ablate = Ablation { heads: off, ..Ablation::default() };
+    RunRequest { text, want, max_tokens: Some(LIMIT), ablate, ..RunRequest::default() }
 }

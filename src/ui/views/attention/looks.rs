@@ -44,7 +44,7 @@ pub(super) fn WhereItLooks() -> impl IntoView {
             <div class="head">
                 <h2 class="lbl" id="attention-looks">{move || marked(&title())}</h2>
                 <span class="sp"></span>
-                <span class="micro voices">{voices}</span>
+                <span class="micro voices">{move || voices()}</span>
             </div>
             <Arcs
                 looks

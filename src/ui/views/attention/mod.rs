@@ -7,9 +7,12 @@ mod keys;
 mod lesson;
 mod looks;
 mod notes;
+mod off;
 mod panel;
+mod shader;
 mod table;
 mod top;
+mod watch;
 
 use leptos::prelude::*;
 
@@ -42,7 +45,7 @@ pub(super) fn AttentionView() -> impl IntoView {
             class="view attention"
             data-view="attention"
             aria-labelledby="attention-title"
-            aria-busy=move || lesson.shown().any(|model| model.busy.get()).to_string()
+            aria-busy=move || lesson.shown().any(|model| model.busy.get() || model.measuring.get()).to_string()
         >
             <div class="wrap cols">
                 <notes::Notes narrow/>
@@ -66,6 +69,7 @@ pub(super) fn AttentionView() -> impl IntoView {
                                 <drill::HowItIsComputed/>
                             </div>
                         </Show>
+                        <shader::Shader/>
                     </Show>
                 </div>
                 <FoldedNotes><notes::Text/></FoldedNotes>

@@ -11,9 +11,9 @@ use crate::ui::components::prose::Prose;
 
 const KEYS: &[Key] = &[
     (&[Sign("["), Sign("]")], "attention-key-head"),
-    (&[Sign("S")], "attention-key-special"),
+    (&[Sign("O")], "attention-key-off"),
     (&[Sign("{"), Sign("}")], "attention-key-layer"),
-    (&[Sign("T")], "attention-key-table"),
+    (&[Sign("S")], "attention-key-special"),
 ];
 
 /// The notes, with the heads under the title.
@@ -29,7 +29,7 @@ pub(super) fn Notes(
     };
     view! {
         <LessonNotes title="attention-title" notice="attention-notice" keys=KEYS>
-            {heads}
+            {move || heads()}
             <Text/>
         </LessonNotes>
     }

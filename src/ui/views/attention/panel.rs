@@ -5,7 +5,8 @@ use std::sync::Arc;
 use leptos::prelude::*;
 
 use super::heads::HeadGrid;
-use super::lesson::{LIMIT, Lesson, Model};
+use super::lesson::{LIMIT, Lesson, Model, head_words};
+use super::off::{HeadSwitch, SwitchedOff};
 use super::table::MapTable;
 use crate::trace::Family;
 use crate::ui::attention::spoken;
@@ -13,7 +14,7 @@ use crate::ui::components::heatmap::{Heatmap, Legend};
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::components::prose::Prose;
 use crate::ui::format::whole_percent;
-use crate::ui::frame::voice::{self, Voice, model_name};
+use crate::ui::frame::voice::{self, Voice};
 use crate::ui::words::{t, tr};
 
 /// The panel of a model.
@@ -53,8 +54,12 @@ pub(super) fn Panel(
             on:focusin=move |_| lesson.activate(family)
             on:pointerdown=move |_| lesson.activate(family)
         >
-            <h2 id=heading><Voice family/>" "{title}</h2>
-            {picker}
+            <div class="panel-head">
+                <h2 id=heading><Voice family/>" "{move || title()}</h2>
+                <HeadSwitch model/>
+            </div>
+            <SwitchedOff model/>
+            {move || picker()}
             <ProblemNote problem=model.problem/>
             <Show when=move || has_map.get() fallback=move || waiting>
                 <Cut model/>
@@ -68,18 +73,13 @@ pub(super) fn Panel(
 
 /// "BERT, layer 3, head 5".
 pub(super) fn head_title(model: Model) -> String {
-    let head = model.head.get();
-    let name = model_name(model.family, "");
-    tr(
-        "attention-title-of",
-        &[("model", name.into()), ("layer", (head.layer + 1).into()), ("head", (head.head + 1).into())],
-    )
+    head_words("attention-title-of", model.family, model.head.get())
 }
 
 /// "Layer 3, head 5".
 fn head_name(model: Model) -> String {
     let head = model.head.get();
-    tr("attention-head", &[("layer", (head.layer + 1).into()), ("head", (head.head + 1).into())])
+    head_words(if model.is_off(head) { "attention-head-off" } else { "attention-head" }, model.family, head)
 }
 
 /// What was left out of a sentence that is too long.
@@ -127,7 +127,7 @@ pub(super) fn Figure(
     let label = move || tr("attention-heatmap", &[("title", head_title(model).into())]);
     let region = move || tr("attention-region", &[("title", head_title(model).into())]);
     view! {
-        <div class="hm-frame" role="group" aria-label=region data-scroll="">
+        <div class="hm-frame" role="group" aria-label=move || region() data-scroll="">
             <div class="axis k"><Prose key="attention-axis-key"/></div>
             <div class="hmwrap">
                 <div class="axis q"><Prose key="attention-axis-query"/></div>

@@ -34,15 +34,15 @@ pub(super) fn MapTable(
         let rows = map.shown().iter().map(row).collect_view();
         Some(view! {
             <table class="data">
-                <caption>{caption}</caption>
+                <caption>{move || caption()}</caption>
                 <thead><tr><th scope="col">{t("attention-table-corner")}</th>{heads}</tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         })
     };
     view! {
-        <div class="scroller" tabindex="0" role="region" aria-label=caption>
-            {table}
+        <div class="scroller" tabindex="0" role="region" aria-label=move || caption()>
+            {move || table()}
         </div>
     }
 }

@@ -141,12 +141,12 @@ pub(super) fn Cache() -> impl IntoView {
         <section class="kv" aria-labelledby="generate-cache">
             <div class="head">
                 <h2 class="lbl" id="generate-cache">{t("generate-cache")}</h2>
-                <span class="small muted" data-cache="">{sentence}</span>
+                <span class="small muted" data-cache="">{move || sentence()}</span>
             </div>
             <div class="kvbox" node_ref=region tabindex="0" role="region" aria-label=t("generate-cache-region")>
                 <svg
                     role="img"
-                    aria-label=label
+                    aria-label=move || label()
                     width=move || of(|columns| columns.x(columns.shown).to_string())
                     height=move || of(|columns| (columns.height() + 26.0).to_string())
                     viewBox=move || of(|c| format!("0 -2 {} {}", c.x(c.shown), c.height() + 26.0))
@@ -164,7 +164,7 @@ pub(super) fn Cache() -> impl IntoView {
                         width=move || of(|c| (c.x(c.pieces.len()) - c.x(c.reused) - 1.0).max(0.0).to_string())
                         height=move || of(|c| (c.height() + 1.0).to_string())
                     ></rect>
-                    {names}
+                    {move || names()}
                     <text class="s start" x="0" y=ROW.to_string()>{tr("generate-layer", &[("layer", 1.into())])}</text>
                     <text class="s start" x="0" y=move || of(|c| (c.height() - 1.0).to_string())>
                         {move || {

@@ -117,8 +117,8 @@ fn Row(row: usize, width: impl Fn(f32) -> String + Copy + Send + Sync + 'static)
                 Some(cut) => view! { <td class="why" colspan="2">{reason(cut)}</td> }.into_any(),
             }}
             <td class="pk2">
-                <button type="button" data-candidate=row aria-label=label on:click=pick>
-                    {act}
+                <button type="button" data-candidate=row aria-label=move || label() on:click=pick>
+                    {move || act()}
                 </button>
             </td>
         </tr>

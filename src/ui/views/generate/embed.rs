@@ -45,7 +45,7 @@ pub(in crate::ui) fn GenerateEmbed() -> impl IntoView {
             {move || view! { <Continued editable=edit.get()/> }}
             <ProblemNote problem=player.problem/>
             <Remarks/>
-            <Show when=move || player.has_figure()>{panel}</Show>
+            <Show when=move || player.has_figure()>{move || panel()}</Show>
             <Show when=move || keys.get()>
                 <p class="keyline">
                     {group(&[Sign("→")], t("generate-key-next"))}

@@ -149,8 +149,8 @@ fn Arcs(layer: Memo<usize>) -> impl IntoView {
     };
     view! {
         <div class="looked-box" node_ref=region tabindex="0" role="region" aria-label=t("generate-looked-region")>
-            <svg class="varc" role="img" aria-label=summary width=WIDTH height=move || height.get().to_string()>
-                {drawn}
+            <svg class="varc" role="img" aria-label=move || summary() width=WIDTH height=move || height.get().to_string()>
+                {move || drawn()}
             </svg>
         </div>
     }
@@ -185,10 +185,10 @@ fn Numbers(layers: Memo<usize>) -> impl IntoView {
                 <thead>
                     <tr>
                         <th scope="col">{t("generate-table-token")}</th>
-                        {head}
+                        {move || head()}
                     </tr>
                 </thead>
-                <tbody>{body}</tbody>
+                <tbody>{move || body()}</tbody>
             </table>
         </div>
     }

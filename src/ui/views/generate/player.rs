@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
-use crate::engine::protocol::{Answer, Ask, Problem, RunRequest};
+use crate::engine::protocol::{Problem, RunRequest};
 use crate::lesson::sampling::{self, Considered};
 use crate::trace::{Family, Hook, ModelCard, Run};
 use crate::ui::app::App;
@@ -411,10 +411,7 @@ impl Player {
             cached: true,
             ..RunRequest::default()
         };
-        match self.app.link().ask(Ask::Run { family: Family::Gpt2, run: request }).await? {
-            Answer::Ran { run } => Ok(*run),
-            _ => Err(Problem::new("engine-stopped", "the engine answered something else")),
-        }
+        self.app.run(Family::Gpt2, request).await
     }
 }
 

@@ -52,8 +52,8 @@ fn Continuation() -> impl IntoView {
         let space = move || piece.with(|piece| if piece.starts_with(' ') { " " } else { "" });
         let word = move || piece.with(|piece| piece.strip_prefix(' ').unwrap_or(piece).to_owned());
         view! {
-            {space}
-            <span class="gt" data-token=at>{word}</span>
+            {move || space()}
+            <span class="gt" data-token=at>{move || word()}</span>
         }
     };
     view! {

@@ -32,7 +32,7 @@ pub(super) fn AnswerBox() -> impl IntoView {
                 <HowMany/>
             </div>
             <Slots/>
-            <Show when=left_out>
+            <Show when=move || left_out()>
                 <p class="small muted">{t("mask-cut-blank")}</p>
             </Show>
             <Show when=move || !covered.get() fallback=|| view! { <CoveredAnswer/> }>
@@ -96,7 +96,7 @@ fn HowMany() -> impl IntoView {
     view! {
         <label class="top-k small">
             {t("mask-top")}
-            <select aria-label=t("mask-top-label") on:change=choose>{choices}</select>
+            <select aria-label=t("mask-top-label") on:change=choose>{move || choices()}</select>
         </label>
     }
 }
@@ -126,7 +126,7 @@ fn Slots() -> impl IntoView {
                 aria-pressed=move || pressed().to_string()
                 on:click=move |_| state.update(|state| state.mask.focus_on(index))
             >
-                {name}
+                {move || name()}
             </button>
         }
     };

@@ -45,14 +45,14 @@ pub(super) fn CoverBox() -> impl IntoView {
     };
     view! {
         <div class="cover">
-            <h2>{title}</h2>
+            <h2>{move || title()}</h2>
             <Show
                 when=move || lesson.coverable.get()
                 fallback=|| view! { <p class="small muted">{t("mask-cover-none")}</p> }
             >
-                {ghost}
+                {move || ghost()}
                 <Show when=move || !lesson.answer_covered()>
-                    <ol>{list}</ol>
+                    <ol>{move || list()}</ol>
                 </Show>
                 <p>
                     <button

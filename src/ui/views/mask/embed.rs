@@ -119,9 +119,9 @@ pub(in crate::ui) fn MaskEmbed() -> impl IntoView {
     };
     view! {
         <div class="mask-embed" data-panel=move || if tokens.get() { "tokens" } else { "predictions" }>
-            {sentence}
+            {move || sentence()}
             <ProblemNote problem=lesson.problem/>
-            <Show when=move || lesson.run.with(Option::is_some)>{panel}</Show>
+            <Show when=move || lesson.run.with(Option::is_some)>{move || panel()}</Show>
             <Show when=move || keys.get()>
                 <p class="keyline">
                     {(!shown_at_first()).then(|| group(&[Named("keys-key-space")], t("mask-embed-reveal")))}

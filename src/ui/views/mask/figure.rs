@@ -207,7 +207,7 @@ fn Chip(
     view! {
         <button
             type="button"
-            class=class
+            class=move || class()
             data-token=index
             aria-pressed=move || selected().to_string()
             aria-label=move || run.with(|run| lesson.words.with(|words| describe_token(run.as_deref()?, words, index)))

@@ -3,8 +3,8 @@
 use leptos::{ev, prelude::*};
 
 use super::lesson::{LIMIT, Lesson};
-use crate::engine::protocol::{Answer, Ask, Problem, RunRequest};
-use crate::trace::{Family, Run};
+use crate::engine::protocol::{Problem, RunRequest};
+use crate::trace::Family;
 use crate::ui::app::App;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::components::prose::{marked, plain};
@@ -94,7 +94,10 @@ impl Guess {
     }
 
     async fn judge(self, word: &str, text: String, mask: usize) -> Result<(Option<u32>, Verdict), Problem> {
-        let alone = self.run(RunRequest { text: word.to_owned(), top_k: 1, ..RunRequest::default() }).await?;
+        let alone = self
+            .app
+            .run(Family::Bert, RunRequest { text: word.to_owned(), top_k: 1, ..RunRequest::default() })
+            .await?;
         let pieces: Vec<_> = alone.tokens.iter().filter(|token| token.start < token.end).collect();
         let [piece] = pieces[..] else {
             return Ok((None, Verdict::Pieces { word: word.to_owned(), count: pieces.len() }));
@@ -105,8 +108,10 @@ impl Guess {
         }
         // Every candidate is asked for, so that the place of any word is known.
         let top_k = alone.model.vocabulary;
-        let all =
-            self.run(RunRequest { text, top_k, max_tokens: Some(LIMIT), ..RunRequest::default() }).await?;
+        let all = self
+            .app
+            .run(Family::Bert, RunRequest { text, top_k, max_tokens: Some(LIMIT), ..RunRequest::default() })
+            .await?;
         let Some(prediction) = all.predictions.get(mask) else { return Ok((None, unknown)) };
         let found = prediction.top.iter().enumerate().find(|(_, candidate)| candidate.id == piece.id);
         let first = prediction.top.first().map(|candidate| candidate.piece.clone()).unwrap_or_default();
@@ -116,13 +121,6 @@ impl Guess {
             }
             None => (None, unknown),
         })
-    }
-
-    async fn run(self, run: RunRequest) -> Result<Run, Problem> {
-        match self.app.link().ask(Ask::Run { family: Family::Bert, run }).await? {
-            Answer::Ran { run } => Ok(*run),
-            _ => Err(Problem::new("engine-stopped", "the engine answered something else")),
-        }
     }
 }
 
@@ -187,7 +185,7 @@ pub(super) fn GuessBox() -> impl IntoView {
                     on:input=move |event| guess.word.set(event_target_value(&event))
                     disabled=move || !can_guess()
                 />
-                <div role="status">{verdict}</div>
+                <div role="status">{move || verdict()}</div>
                 <ProblemNote problem=failed/>
             </form>
             <p>

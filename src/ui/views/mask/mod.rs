@@ -136,10 +136,10 @@ fn Tokens() -> impl IntoView {
     };
     view! {
         <div class="figbar">
-            <p class="readout" data-readout="">{said}</p>
-            {counter}
-            {take_out}
-            {mask}
+            <p class="readout" data-readout="">{move || said()}</p>
+            {move || counter()}
+            {move || take_out()}
+            {move || mask()}
             <TableSwitch as_table=lesson.as_table/>
         </div>
         <Show

@@ -52,7 +52,7 @@ pub(super) fn TooLong() -> impl IntoView {
         tr("mask-long-title", &[("n", count.into()), ("max", limit.into())])
     });
     view! {
-        <Show when=long>
+        <Show when=move || long()>
             <Note title line=Signal::derive(|| t("mask-long-line"))>
                 <p class="cut" tabindex="0">{unread}</p>
             </Note>
