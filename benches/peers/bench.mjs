@@ -73,6 +73,7 @@ async function measure() {
     for (const shape of shapes) {
       console.log(`${shape.label}: cold starts`);
       const { engines, files } = await coldStarts(server, shape, how);
+      for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
       results.cold.push({ shape: shape.name, label: shape.label, engines });
       if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
       await keep();

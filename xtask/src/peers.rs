@@ -39,7 +39,7 @@ pub(crate) fn measure(options: &Options, build: bool) -> Result<()> {
     timed("Making checkpoints and their exports", "4 minutes the first time, 5 GB in target/peers", || {
         run(command(&python.to_string_lossy()).args(["benches/peers/export.py", "target/peers"]).args(&only))
     })?;
-    let usually = if options.quick { "30 minutes" } else { "4 hours on a GPU that is software" };
+    let usually = if options.quick { "30 minutes" } else { "2 hours where the GPU is software" };
     timed("Measuring Cloze and its peer", &format!("{usually}; leave the machine alone meanwhile"), || {
         run(bench.args(options.quick.then_some("--quick")).env("CHROMIUM", chromium))
     })?;

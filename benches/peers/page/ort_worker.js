@@ -23,6 +23,8 @@ async function load({ provider, threads, url, sizes }) {
   ort = await import(BUILDS[provider]);
   ort.env.logLevel = "error";
   ort.env.wasm.wasmPaths = "/ort/";
+  // Without shared memory the runtime would quietly take one thread.
+  if (threads > 1 && !crossOriginIsolated) throw new Error("the page is not isolated, so there are no threads");
   if (threads) ort.env.wasm.numThreads = threads;
   // Keys and values stay where they were computed: copying them at each step would be a beginner's mistake.
   const places = {};
