@@ -5,10 +5,10 @@
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
-import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
 import { ask, launch, newPage, openCloze } from "./support/browser.mjs";
 import { randomGpt } from "./support/checkpoint.mjs";
+import { compressed, median, writeReadme } from "./support/results.mjs";
 import { ROOT, serve } from "./support/server.mjs";
 
 /** 16 tokens of BERT, with [CLS] and [SEP]. */
@@ -17,20 +17,8 @@ const WARM_UPS = 2;
 const RUNS = 9;
 const COLD_STARTS = 5;
 
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
-
-/** The bytes of a bundle's files: as they are, by gzip -9 and by brotli at its best. */
-async function sizes(...names) {
-  const sum = { raw: 0, gzip: 0, brotli: 0 };
-  for (const name of names) {
-    const bytes = await readFile(join(ROOT, "dist", name));
-    sum.raw += bytes.length;
-    sum.gzip += gzipSync(bytes, { level: 9 }).length;
-    const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
-    sum.brotli += brotliCompressSync(bytes, { params }).length;
-  }
-  return sum;
-}
+/** The bytes of a bundle's files. */
+const sizes = async (...names) => compressed(await Promise.all(names.map((name) => readFile(join(ROOT, "dist", name)))));
 
 /** The bundles in dist/, without the weights. */
 async function bundles() {
@@ -213,7 +201,7 @@ try {
 
 await mkdir(join(ROOT, "benches/results"), { recursive: true });
 await writeFile(join(ROOT, "benches/results/figures.json"), `${JSON.stringify(figures, null, 2)}\n`);
-await writeReadme(table(figures));
+await writeReadme("figures", table(figures));
 console.log(table(figures));
 
 function table({ machine, bundles, firstPrediction, busyPerTokenMs, cpu, webgpu }) {
@@ -246,14 +234,4 @@ function table({ machine, bundles, firstPrediction, busyPerTokenMs, cpu, webgpu 
     `The worker's thread is busy for ${busyPerTokenMs.toFixed(2)} ms with each token of a GPT of 12 blocks on WebGPU.`,
     `Longest main-thread task while runs go on: ${longest === 0 ? "under 50 ms (none was reported)" : ms(longest)}.`,
   ].join("\n");
-}
-
-async function writeReadme(text) {
-  const path = join(ROOT, "README.md");
-  const readme = await readFile(path, "utf8");
-  const [begin, end] = ["<!-- figures: begin -->", "<!-- figures: end -->"];
-  const from = readme.indexOf(begin);
-  const to = readme.indexOf(end);
-  if (from < 0 || to < from) throw new Error(`README.md has no ${begin} … ${end}`);
-  await writeFile(path, `${readme.slice(0, from + begin.length)}\n${text}\n${readme.slice(to)}`);
 }

@@ -5,12 +5,14 @@ use anyhow::Result;
 use crate::shell::{command, run, timed};
 use crate::{tools, web};
 
-/// Measures the optimised page; writes `benches/results/figures.json` and the README's table.
+/// Measures the optimised page, which it builds where it is to; writes `benches/results/figures.json` and the README's table.
 ///
 /// # Errors
 /// If the page cannot be built or a measurement fails.
-pub(crate) fn measure() -> Result<()> {
-    web::dist()?;
+pub(crate) fn measure(build: bool) -> Result<()> {
+    if build {
+        web::dist()?;
+    }
     let chromium = tools::for_browser()?;
     timed("Measuring sizes and times", "3 minutes; leave the machine alone meanwhile", || {
         run(command("node").arg("tests/browser/figures.mjs").env("CHROMIUM", chromium))

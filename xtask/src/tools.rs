@@ -73,8 +73,19 @@ fn vulkan() -> bool {
 /// If something is missing and cannot be installed.
 pub(crate) fn for_browser() -> Result<PathBuf> {
     node()?;
-    npm_packages(&root().join("tests/browser"))?;
+    npm_packages(&root().join("tests/browser"), "the packages of the browser tests")?;
     chromium()
+}
+
+/// Installs what comparing Cloze with its peer needs besides: onnxruntime-web, and a Python that exports models. Gives
+/// the paths of Chromium and of that Python.
+///
+/// # Errors
+/// If something is missing and cannot be installed.
+pub(crate) fn for_peers() -> Result<(PathBuf, PathBuf)> {
+    let chromium = for_browser()?;
+    npm_packages(&root().join("benches/peers"), "onnxruntime-web")?;
+    Ok((chromium, python()?))
 }
 
 /// Installs `wasm-opt` as npm has it. Distributions' versions are not used: Debian 12's writes modules that do not
@@ -184,13 +195,51 @@ fn node() -> Result<()> {
 }
 
 /// Installs the packages that the folder's `package-lock.json` names, unless they are newer than it.
-fn npm_packages(folder: &Path) -> Result<()> {
+fn npm_packages(folder: &Path, what: &str) -> Result<()> {
     let modified = |file: &str| fs::metadata(folder.join(file)).and_then(|meta| meta.modified()).ok();
     if modified("node_modules/.package-lock.json") >= modified("package-lock.json") {
         return Ok(());
     }
-    announce("Installing the packages of the browser tests", "5 seconds");
+    announce(&format!("Installing {what}"), "5 seconds");
     run(command("npm").arg("ci").current_dir(folder))
+}
+
+/// A Python with the packages of `benches/peers/requirements.txt`, in an environment of its own. One that has them
+/// already can be named by the variable `PYTHON`.
+fn python() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("PYTHON") {
+        return Ok(path.into());
+    }
+    let requirements = root().join("benches/peers/requirements.txt");
+    let folder = tools_folder().join("python");
+    let python = folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let mark = folder.join("requirements.txt");
+    if fs::read(&mark).is_ok_and(|installed| fs::read(&requirements).is_ok_and(|wanted| wanted == installed))
+    {
+        return Ok(python);
+    }
+    announce("Installing PyTorch, transformers and onnxruntime", "5 minutes");
+    let environment = || run(command("python3").args(["-m", "venv"]).arg(&folder));
+    if environment().is_err() {
+        let missing = "Python is missing, or its venv; install Python 3.11 or newer";
+        distribution("Python", &["python3", "python3-venv"], missing)?;
+        environment().context(missing)?;
+    }
+    let pip = || {
+        let mut pip = command(&python.to_string_lossy());
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        pip
+    };
+    // PyTorch's own registry has a build without CUDA, a tenth as large. Where it cannot be reached, the other will do.
+    let wanted = fs::read_to_string(&requirements)?;
+    let torch = wanted.lines().find(|line| line.starts_with("torch==")).context("no torch is required")?;
+    let small = ["--retries", "0", "--timeout", "10", "--index-url", "https://download.pytorch.org/whl/cpu"];
+    if output(pip().args(small).arg(torch)).is_none() {
+        println!("PyTorch's own registry cannot be reached; its usual build is downloaded, some gigabytes");
+    }
+    run(pip().arg("-r").arg(&requirements))?;
+    fs::copy(&requirements, &mark).context("the mark of an installed Python could not be written")?;
+    Ok(python)
 }
 
 /// Chromium's path; installed from Debian's packages where there is none.

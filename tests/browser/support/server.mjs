@@ -14,6 +14,7 @@ const TYPES = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript",
   ".json": "application/json",
+  ".mjs": "text/javascript",
   ".ts": "text/plain; charset=utf-8",
   ".txt": "text/plain; charset=utf-8",
   ".wasm": "application/wasm",
@@ -69,18 +70,20 @@ const FAULTS = {
  * - `/blank`: an empty page; `/frame?<address>`: a page with an iframe of that address
  *
  * `cors` says which origins may read checkpoints (`*` by default; null sends no header). `patch` gives, by file name,
- * a function over the text of a file of the page, `made` by path the bytes of a file that lies nowhere.
+ * a function over the text of a file of the page; `made`, by path, the bytes of a file that lies nowhere; `folders`, by
+ * the path that it is served under (`/ort/`), a folder of this machine. `headers` are sent with every answer.
  *
  * @returns {Promise<{origin: string, port: number, requests: string[], close: () => Promise<void>}>} `requests` lists
  * the paths that were asked for, in order.
  */
-export async function serve({ cors = "*", patch = {}, made = {} } = {}) {
+export async function serve({ cors = "*", patch = {}, made = {}, folders = {}, headers = {} } = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     try {
       const { pathname, search } = new URL(request.url, "http://localhost");
       requests.push(pathname);
-      await route(decodeURIComponent(pathname), search, response, { cors, patch, made });
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      await route(decodeURIComponent(pathname), search, response, { cors, patch, made, folders });
     } catch (error) {
       if (!response.headersSent) answer(response, 500, "text/plain", String(error));
     }
@@ -94,7 +97,7 @@ export async function serve({ cors = "*", patch = {}, made = {} } = {}) {
   return { origin: `http://localhost:${port}`, port, requests, close };
 }
 
-async function route(pathname, search, response, { cors, patch, made }) {
+async function route(pathname, search, response, { cors, patch, made, folders }) {
   if (made[pathname]) return answer(response, 200, type(pathname), made[pathname]);
   if (pathname === "/blank") return answer(response, 200, TYPES[".html"], '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Blank</title>');
   if (pathname === "/frame") {
@@ -108,6 +111,8 @@ async function route(pathname, search, response, { cors, patch, made }) {
     const path = inside(join(ROOT, "tests/golden"), rest);
     return fault ? FAULTS[fault](response, path) : file(response, path);
   }
+  const folder = Object.keys(folders).find((prefix) => pathname.startsWith(prefix));
+  if (folder !== undefined) return file(response, inside(folders[folder], pathname.slice(folder.length)));
   const name = pathname.replace(/^\/some\/sub\/path\//, "/").slice(1) || "index.html";
   const path = inside(join(ROOT, "dist"), name);
   if (patch[name]) return answer(response, 200, type(path), patch[name](await readFile(path, "utf8")));

@@ -1,0 +1,177 @@
+// Cloze beside onnxruntime-web, in one browser on one adapter, on the same weights: README.md says how.
+// Run it by `cargo xtask bench peers`, on a machine that has nothing else to do.
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { coldStarts, downloads } from "./cold.mjs";
+import { ENGINES, cell, open, reason } from "./engines.mjs";
+import { growth } from "./growth.mjs";
+import { interleave } from "./measure.mjs";
+import { comparison, curves } from "./plot.mjs";
+import { short, whole } from "./table.mjs";
+import { targets } from "./targets.mjs";
+import { launch } from "../../tests/browser/support/browser.mjs";
+import { writeReadme } from "../../tests/browser/support/results.mjs";
+import { ROOT, serve } from "../../tests/browser/support/server.mjs";
+
+const FOLDERS = {
+  "/checkpoints/": join(ROOT, "target/peers"),
+  "/ort/": join(ROOT, "benches/peers/node_modules/onnxruntime-web/dist"),
+  "/peers/": join(ROOT, "benches/peers/page"),
+  "/support/": join(ROOT, "tests/browser/support"),
+};
+
+/** Without these a page gets no shared memory, hence the peer no threads. */
+const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+
+const FULL = { runs: 7, warmUps: 2, slowRuns: 3, starts: 5 };
+const QUICK = { runs: 1, warmUps: 1, slowRuns: 0, starts: 1 };
+
+const { values: args } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    quick: { type: "boolean", default: false },
+    report: { type: "boolean", default: false },
+  },
+});
+
+// A part, or a quick look, is no result: it is written where git does not see it.
+const complete = !args.quick && args.only.length === 0;
+const folder = complete ? join(ROOT, "benches/results") : join(ROOT, "target/peers/results");
+await mkdir(folder, { recursive: true });
+
+if (args.report) {
+  await report(await json(join(folder, "peers.json")));
+} else {
+  await report(await measure());
+}
+
+async function measure() {
+  const settings = await json(join(ROOT, "benches/peers/shapes.json"));
+  const how = args.quick ? QUICK : FULL;
+  const chosen = (name) => args.only.length === 0 || args.only.includes(name);
+  const known = [...settings.shapes.map(({ name }) => name), "growth"];
+  const unknown = args.only.find((name) => !known.includes(name));
+  if (unknown) throw new Error(`there is no shape "${unknown}"; there are ${known.join(", ")}`);
+  const shapes = await Promise.all(settings.shapes.filter(({ name }) => chosen(name)).map(made));
+  const { version } = await json(join(FOLDERS["/ort/"], "../package.json"));
+
+  const results = { command: ["cargo xtask bench peers", ...process.argv.slice(2)].join(" "), settings: how };
+  const processors = cpus();
+  results.machine = { cores: processors.length, processor: processors[0].model.trim() };
+  results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
+  results.shapes = shapes.map(({ name, family, from, sizes, exports }) => ({ name, family, from, sizes, exports }));
+  Object.assign(results, { cells: [], cold: [], downloads: {}, growth: [] });
+  // Hours of work are not lost with the last of them.
+  const keep = () => writeFile(join(folder, "peers.json"), text(results));
+
+  const server = await serve({ folders: FOLDERS, headers: ISOLATED });
+  try {
+    for (const shape of shapes) {
+      console.log(`${shape.label}: cold starts`);
+      const { engines, files } = await coldStarts(server, shape, how);
+      for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
+      results.cold.push({ shape: shape.name, label: shape.label, engines });
+      if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
+      await keep();
+
+      const browser = await launch({ gpu: "any" });
+      results.machine.chromium = browser.version();
+      try {
+        for await (const done of warmRuns(browser, server.origin, shape, settings, how)) {
+          results.machine.adapter ??= done.adapter;
+          if (done.adapter && done.adapter !== results.machine.adapter) throw new Error("the engines got different adapters");
+          results.cells.push(done.cell);
+          await keep();
+        }
+      } finally {
+        await browser.close();
+      }
+    }
+    if (chosen("growth")) {
+      console.log("How time grows");
+      const own = (await Promise.all(settings.shapes.filter(({ from }) => from).map(made)));
+      const names = ["bert", "gpt"].flatMap((family) => settings.growth.layers.map((layers) => ({ name: `growth-${family}-${layers}`, family })));
+      const checkpoints = await Promise.all(names.map(made));
+      const lengths = args.quick ? settings.growth.lengths.filter((_, i) => i % 3 === 0) : settings.growth.lengths;
+      const browser = await launch({ gpu: "any" });
+      try {
+        results.machine.chromium = browser.version();
+        results.growth = await growth(browser, server.origin, { shapes: own, checkpoints, settings: { ...settings.growth, lengths }, ...how });
+      } finally {
+        await browser.close();
+      }
+    }
+  } finally {
+    await server.close();
+  }
+  await keep();
+  return results;
+}
+
+/** A shape with what export.py made for it. */
+async function made(shape) {
+  const at = join(FOLDERS["/checkpoints/"], shape.name);
+  const { from: { versions }, exports, sizes } = await json(join(at, "made.json"));
+  const inputs = await json(join(at, "inputs.json"));
+  const { vocabulary, hidden, layers, heads } = sizes;
+  const label = `${shape.family.toUpperCase()} ${[vocabulary, hidden, layers, heads].join("/")}`;
+  return { ...shape, sizes, inputs, versions, exports, label };
+}
+
+/** All cells of a shape, one after the other. The engines are opened anew for each kind of run: the peer's models differ. */
+async function* warmRuns(browser, origin, shape, { lengths, decode }, how) {
+  const tasks = shape.family === "gpt" ? ["forward", "decode"] : ["forward"];
+  for (const task of tasks) {
+    for (const mode of ["logits", "trace"]) {
+      const engines = [];
+      const failed = {};
+      for (const id of Object.keys(ENGINES)) {
+        try {
+          engines.push(await open(browser, origin, id, { ...shape, task, mode }));
+        } catch (error) {
+          failed[id] = { error: reason(error) };
+        }
+      }
+      const adapters = [...new Set(engines.map(({ adapter }) => adapter).filter(Boolean))];
+      if (adapters.length > 1) throw new Error(`the engines got different adapters: ${adapters.join(", ")}`);
+      for (const tokens of task === "decode" ? [decode.tokens] : lengths) {
+        const what = task === "decode" ? `decoding ${tokens} tokens` : `${tokens} tokens`;
+        const label = `${shape.label}, ${what}, ${mode === "trace" ? "full trace" : "logits"}`;
+        console.log(label);
+        const measured = { ...failed, ...(await interleave(engines, cell(shape, task, mode, tokens), how)) };
+        const ordered = Object.fromEntries(Object.keys(ENGINES).map((id) => [id, measured[id]]));
+        for (const [id, { wallMs, differences, error }] of Object.entries(ordered)) {
+          console.log(`  ${id}: ${error ?? `${wallMs.toFixed(1)} ms, off by ${Math.max(...Object.values(differences))}`}`);
+        }
+        yield { adapter: adapters[0], cell: { shape: shape.name, label, task, mode, tokens, engines: ordered } };
+      }
+      for (const engine of engines) await engine.close();
+    }
+  }
+}
+
+/** Writes what is made of the results: the targets into the JSON, a table, two plots, and README's part. */
+async function report(results) {
+  results.targets = targets(results);
+  await writeFile(join(folder, "peers.json"), text(results));
+  await writeFile(join(folder, "peers.md"), whole(results));
+  if (results.cells.length > 0) await writeFile(join(folder, "peers.svg"), comparison(results));
+  if (results.growth.length > 0) await writeFile(join(folder, "growth.svg"), curves(results));
+  if (complete) await writeReadme("peers", short(results));
+  else console.log(short(results));
+  console.log(`\nWritten to ${folder}`);
+}
+
+async function json(path) {
+  return JSON.parse(await readFile(path, "utf8"));
+}
+
+/** Times to the microsecond; JSON has no infinity, so a difference that is no number is null. */
+function text(results) {
+  const rounded = (_, value) => (typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value);
+  return `${JSON.stringify(results, rounded, 2)}\n`;
+}

@@ -1,0 +1,77 @@
+// From nothing to the first result: a fresh browser, an empty cache, everything from this machine's own server.
+
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { cell, open, reason } from "./engines.mjs";
+import { SLOW_MS } from "./measure.mjs";
+import { launch } from "../../tests/browser/support/browser.mjs";
+import { compressed, median } from "../../tests/browser/support/results.mjs";
+import { ROOT } from "../../tests/browser/support/server.mjs";
+
+/** The engines in the order in which they take turns. */
+const ENGINES = ["cloze-webgpu", "ort-webgpu", "cloze-cpu", "ort-wasm-1"];
+
+/** The addresses of Cloze's lessons that open with one of its own models. */
+const LESSONS = { bert: "#view=mask", gpt: "#view=generate" };
+
+const PARTS = ["startMs", "loadMs", "firstRunMs", "totalMs"];
+
+/**
+ * Medians, in milliseconds: `startMs` from navigation until the model is asked for, `loadMs` until it is loaded (Cloze on
+ * WebGPU: pipelines made and the self-check passed; the peer: runtime started and session made), `firstRunMs` of a first
+ * run of 16 tokens with full trace, `totalMs` from navigation to that run's result. Cloze's page opens with one of its own
+ * models; another one is asked for when that is there.
+ */
+export async function coldStarts(server, shape, { starts }) {
+  const asked = cell(shape, "forward", "trace", 16);
+  const model = { ...shape, task: "forward", mode: "trace", own: shape.from && LESSONS[shape.family] };
+  const taken = Object.fromEntries(ENGINES.map((id) => [id, []]));
+  const errors = {};
+  const files = {};
+  for (let start = 0; start < starts; start++) {
+    for (const id of ENGINES) {
+      // One start of what takes minutes says enough: its spread is small against it.
+      if (errors[id] || taken[id][0]?.totalMs > SLOW_MS) continue;
+      const browser = await launch({ gpu: "any" });
+      try {
+        server.requests.length = 0;
+        const engine = await open(browser, server.origin, id, model);
+        const { wallMs, sinceNavigationMs } = await engine.time(asked);
+        const { startedMs, loadedMs } = engine;
+        taken[id].push({ startMs: startedMs, loadMs: loadedMs - startedMs, firstRunMs: wallMs, totalMs: sinceNavigationMs });
+        files[id] = server.requests.filter((path) => !path.startsWith("/checkpoints/") && !path.startsWith("/models/"));
+      } catch (error) {
+        errors[id] = { error: reason(error) };
+      } finally {
+        await browser.close();
+      }
+    }
+  }
+  const engines = Object.fromEntries(
+    ENGINES.map((id) => {
+      if (errors[id]) return [id, errors[id]];
+      const medians = PARTS.map((part) => [part, median(taken[id].map((times) => times[part]))]);
+      return [id, { ...Object.fromEntries(medians), n: taken[id].length }];
+    }),
+  );
+  return { engines, files };
+}
+
+/** The bytes of programs that a cold start asked for, without weights and without this benchmark's own files. */
+export async function downloads(files, folders) {
+  const sizes = {};
+  const known = new Map();
+  for (const [id, requests] of Object.entries(files)) {
+    const paths = [...new Set(requests)].sort().flatMap((path) => {
+      if (path.startsWith("/peers/") || path.startsWith("/support/")) return [];
+      if (path.startsWith("/ort/")) return [join(folders["/ort/"], path.slice("/ort/".length))];
+      return [join(ROOT, "dist", path === "/" ? "index.html" : path)];
+    });
+    // Cloze's two engines are one program, and brotli takes its time.
+    const key = paths.join();
+    if (!known.has(key)) known.set(key, compressed(await Promise.all(paths.map((path) => readFile(path)))));
+    sizes[id] = known.get(key);
+  }
+  return sizes;
+}

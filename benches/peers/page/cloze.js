@@ -1,0 +1,66 @@
+// Cloze as the benchmark asks it, by its own API: see engines.mjs for what every engine answers.
+
+/** The loaded model's sizes. */
+let model;
+
+/** Loads the model in `folder`; or, where the page opens with it anyway (`own`), waits until it computes on `engine`. */
+export async function load({ folder, engine, own }) {
+  await until(() => window.cloze !== undefined);
+  const { cloze } = window;
+  let startedMs = performance.now();
+  // The page loads a model of its own when it opens, which must not come after the one that is asked for.
+  if (own && engine === "cpu") await until(() => cloze.status().model !== null);
+  else await cloze.ready;
+  if (!own) {
+    startedMs = performance.now();
+    await cloze.load(`url:${folder}`, { engine });
+  }
+  const status = cloze.status();
+  if (status.engine !== engine) throw new Error(`the model computes on ${status.engine}: ${status.reasonMessage}`);
+  model = status.model;
+  return { startedMs, adapter: engine === "webgpu" ? status.adapter : undefined };
+}
+
+async function until(holds) {
+  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** Keys and values of an earlier text with the same beginning would be used again; the others keep none. */
+export async function prepare(task) {
+  if (task === "decode") await window.cloze.generate({ text: "?", maxNewTokens: 1, temperature: 0 });
+}
+
+export async function forward({ text }, mode) {
+  const hooks = hooksOf(mode);
+  const { ms, activations, tokens } = await window.cloze.run({ text, want: Object.values(hooks) });
+  return { ms, ids: tokens.map(({ id }) => id), outputs: [named(hooks, activations)] };
+}
+
+export async function decode({ text, count }, mode) {
+  const hooks = hooksOf(mode);
+  const want = Object.values(hooks);
+  const steps = await window.cloze.generate({ text, maxNewTokens: count, temperature: 0, want });
+  return {
+    ms: steps.reduce((sum, step) => sum + step.ms, 0),
+    drawn: steps.map(({ token }) => token.id),
+    outputs: steps.map(({ activations }) => named(hooks, activations)),
+  };
+}
+
+/** Cloze's name of each output, by the name that it has in the exports. */
+function hooksOf(mode) {
+  const hooks = { logits: "logits" };
+  if (mode === "logits") return hooks;
+  const { layers, family } = model;
+  for (let layer = 0; layer < layers; layer++) {
+    hooks[`attentions.${layer}`] = `blocks.${layer}.attn.hook_pattern`;
+    hooks[`hidden.${layer}`] = `blocks.${layer}.hook_resid_pre`;
+  }
+  // The last hidden state of GPT-2 is the normalised one.
+  hooks[`hidden.${layers}`] = family === "bert" ? `blocks.${layers - 1}.hook_resid_post` : "ln_final.hook_normalized";
+  return hooks;
+}
+
+function named(hooks, activations) {
+  return Object.fromEntries(Object.entries(hooks).map(([name, hook]) => [name, activations[hook].data]));
+}

@@ -1,0 +1,189 @@
+// The results as Markdown: all of them, and the few that README.md shows.
+
+import { ENGINES } from "./engines.mjs";
+import { attentionShare, fit } from "./growth.mjs";
+import { targets } from "./targets.mjs";
+
+const IDS = Object.keys(ENGINES);
+
+const row = (...fields) => `| ${fields.join(" | ")} |`;
+const head = (...fields) => [row(...fields), `|---|${"--:|".repeat(fields.length - 1)}`];
+const percent = (part) => `${(100 * part).toFixed(0)} %`;
+
+/** Milliseconds as a person reads them. */
+export function ms(value) {
+  return value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString("en");
+}
+
+const times = (ratio) => (ratio === null ? "–" : `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio)}×`);
+const small = (difference) => (difference === null ? "no number" : difference === 0 ? "0" : difference.toExponential(0));
+const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+/** What a cell is counted in: the whole run, or each token that was decoded. */
+export const perUnit = ({ task, tokens }, wallMs) => (task === "decode" ? wallMs / tokens : wallMs);
+
+function time(cell, id, runs) {
+  const figure = cell.engines[id];
+  if (!figure) return "–";
+  if (figure.error) return "failed";
+  const often = figure.n === runs ? "" : ` (n = ${figure.n})`;
+  return `${ms(perUnit(cell, figure.wallMs))}${often}${figure.wrong ? " **wrong**" : ""}`;
+}
+
+const ratio = ({ engines }, cloze, peer) => {
+  const [ours, theirs] = [engines[cloze], engines[peer]];
+  return times(ours?.wallMs && theirs?.wallMs ? theirs.wallMs / ours.wallMs : null);
+};
+
+function warm({ cells, settings }) {
+  const labels = IDS.map((id) => ENGINES[id].label);
+  return [
+    ...head("ms a run; decoding: ms a token", ...labels, "WebGPU: Cloze is", "CPU, 1 thread: Cloze is"),
+    ...cells.map((cell) =>
+      row(cell.label, ...IDS.map((id) => time(cell, id, settings.runs)), ratio(cell, "cloze-webgpu", "ort-webgpu"), ratio(cell, "cloze-cpu", "ort-wasm-1")),
+    ),
+  ];
+}
+
+function agreement({ cells }) {
+  const worst = (figure) => {
+    if (!figure) return "–";
+    if (figure.error) return figure.error;
+    // JSON has no infinity: what is no number there was none.
+    const off = Object.values(figure.differences);
+    const largest = off.every(Number.isFinite) ? Math.max(...off) : null;
+    const drawn = figure.agree === undefined ? "" : `, ${figure.agree} tokens alike`;
+    return `${small(largest)}${drawn}${figure.wrong ? " **wrong**" : ""}`;
+  };
+  return [
+    ...head("largest difference", ...IDS.map((id) => ENGINES[id].label), "numbers delivered"),
+    ...cells.map((cell) => {
+      const delivered = Object.values(cell.engines).map(({ values }) => values).filter(Boolean);
+      const numbers = [...new Set(delivered)].map((count) => count.toLocaleString("en")).join(" or ");
+      return row(cell.label, ...IDS.map((id) => worst(cell.engines[id])), numbers);
+    }),
+  ];
+}
+
+function coldTable({ cold, settings }) {
+  const rows = cold.flatMap(({ label, engines }) =>
+    Object.entries(engines).map(([id, figure]) => {
+      if (figure.error) return row(label, ENGINES[id].label, "failed", "", "", figure.error);
+      const often = figure.n === settings.starts ? "" : ` (n = ${figure.n})`;
+      return row(label, ENGINES[id].label, ms(figure.startMs), ms(figure.loadMs), ms(figure.firstRunMs), `${ms(figure.totalMs)}${often}`);
+    }),
+  );
+  return [...head("ms", "engine", "until the model is asked for", "loading it", "first run", "from navigation to its result"), ...rows];
+}
+
+function downloadTable({ downloads }) {
+  const rows = Object.entries(downloads).map(([id, { raw, gzip, brotli }]) => row(ENGINES[id].label, mb(raw), mb(gzip), mb(brotli)));
+  return [...head("programs, without weights", "raw", "gzip", "brotli"), ...rows];
+}
+
+function targetTable(results) {
+  return [
+    ...head("Cloze against onnxruntime-web", "aimed at", "least", "most", "met"),
+    ...targets(results).map(({ name, asked, ratios, met }) => {
+      const found = ratios.map((one) => one.ratio).filter((ratio) => ratio !== null);
+      const reached = ratios.filter((one) => one.met).length;
+      const verdict = met ? "**met**" : "**not met**";
+      const [least, most] = found.length ? [times(Math.min(...found)), times(Math.max(...found))] : ["–", "–"];
+      return row(name, `${asked}×`, least, most, `${verdict}, in ${reached} of ${ratios.length}`);
+    }),
+  ];
+}
+
+/** The cells in which a target is missed, by how much. */
+function missed(results) {
+  return targets(results).flatMap(({ name, asked, ratios }) => {
+    const below = ratios.filter(({ met }) => !met).map(({ cell, ratio }) => `${cell} (${times(ratio)})`);
+    return below.length ? [`- ${name}, ${asked}×: ${below.join("; ")}`] : [];
+  });
+}
+
+function growthTable({ growth, shapes }) {
+  return [
+    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there"),
+    ...growth.map((curve) => {
+      const { furthest, share } = fit(curve);
+      const [first, last] = [curve.points[0], curve.points.at(-1)];
+      const shape = shapes.find(({ from, family }) => from && family === curve.family);
+      const natural = curve.of === "tokens" && shape ? percent(attentionShare(shape.sizes, last.x)) : "–";
+      const at = ({ x, ms: time }) => `${x} ${x === 1 ? curve.of.slice(0, -1) : curve.of}: ${ms(time)} ms`;
+      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural);
+    }),
+  ];
+}
+
+const machineLine = ({ machine, versions }) =>
+  `Measured on ${machine.cores} cores of ${machine.processor}, Chromium ${machine.chromium} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
+
+/** Everything, for benches/results/peers.md. */
+export function whole(results) {
+  const { settings } = results;
+  const misses = missed(results);
+  return [
+    "# Cloze beside onnxruntime-web",
+    "",
+    `${machineLine(results)} Made by \`${results.command}\`; how, and what the words mean, stands in [benches/peers](../peers/README.md).`,
+    "",
+    "## Targets",
+    "",
+    ...targetTable(results),
+    "",
+    ...(misses.length ? ["Missed, with what was found:", "", ...misses, ""] : []),
+    "## Warm runs",
+    "",
+    `Medians of ${settings.runs} after ${settings.warmUps} warm-ups, interleaved; where n stands beside a figure it is the median of so many. Shapes are vocabulary/hidden/layers/heads.`,
+    "",
+    ...warm(results),
+    "",
+    "## Agreement",
+    "",
+    "The largest absolute difference from Hugging Face's implementation over everything that was asked for; above 0.01 it is called wrong.",
+    "",
+    ...agreement(results),
+    "",
+    "## Cold starts",
+    "",
+    `A fresh browser and an empty cache, localhost; 16 tokens, full trace; medians of ${settings.starts}.`,
+    "",
+    ...coldTable(results),
+    "",
+    ...downloadTable(results),
+    "",
+    "## Growth",
+    "",
+    "Full trace, on a curve a + b·n + c·n² over the length n (the page's models), a + b·n over the number of layers (64 tokens).",
+    "",
+    ...growthTable(results),
+    "",
+  ].join("\n");
+}
+
+/** What README.md shows. */
+export function short(results) {
+  const { cells, settings } = results;
+  const shown = cells.filter(({ mode, tokens, task }) => mode === "trace" && (task === "decode" || tokens === 16));
+  const ids = ["cloze-webgpu", "ort-webgpu", "cloze-cpu", "ort-wasm-1"];
+  const all = targets(results);
+  const met = all.filter((target) => target.met).length;
+  const wrong = cells.filter(({ engines }) => Object.values(engines).some((figure) => figure.wrong)).length;
+  return [
+    "### Beside onnxruntime-web",
+    "",
+    `${machineLine(results)} Medians of ${settings.runs}, in ms ([all of them](benches/results/peers.md), [how](benches/peers/README.md)).`,
+    "",
+    ...head("full trace: logits, attention, hidden states", ...ids.map((id) => ENGINES[id].label)),
+    ...shown.map((cell) => row(cell.label.replace(", full trace", ""), ...ids.map((id) => time(cell, id, settings.runs)))),
+    "",
+    ...targetTable(results),
+    "",
+    `${met === all.length ? `All ${met} targets are met` : `${met} of ${all.length} targets are met`}. ${wrong === 0 ? "All engines' numbers agree with the reference." : `In ${wrong} of ${cells.length} comparisons an engine's numbers are wrong; the table says whose.`}`,
+    "",
+    "![Time of each engine for each model](benches/results/peers.svg)",
+    "",
+    "![How time grows with length and layers](benches/results/growth.svg)",
+  ].join("\n");
+}
