@@ -173,7 +173,7 @@
 
     async load(source, options = {}) {
       if (typeof source !== "string") throw bad('load takes "bert", "gpt" or "url:<base>/".');
-      const { engine, weights } = checked("load", options);
+      const { engine = null, weights = null } = checked("load", options);
       const program = await started();
       return JSON.parse(await program.load(source, engine, weights).catch((error) => Promise.reject(problem(error))));
     },

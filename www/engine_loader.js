@@ -2,22 +2,31 @@
 // on; what came earlier is handed to it then.
 //
 // There are two programs that speak the same messages: the engine's, for the GPU, and the CPU's, which is asked for by
-// `?cpu` and wherever the browser has no WebGPU.
-
-const program = location.search === "?cpu" || !navigator.gpu ? "cpu" : "engine";
+// `?cpu` and wherever the browser has no adapter to offer.
 
 const early = [];
 const keep = (event) => early.push(event.data);
 addEventListener("message", keep);
 
-importScripts(`./${program}.js`);
-wasm_bindgen({ module_or_path: `./${program}_bg.wasm` }).then(
-  () => {
-    removeEventListener("message", keep);
-    for (const data of early) dispatchEvent(new MessageEvent("message", { data }));
-  },
-  (error) => {
-    const problem = { code: "engine-stopped", detail: `the engine's program could not be loaded: ${error}` };
-    postMessage([JSON.stringify({ news: { stopped: { problem } } })]);
-  },
-);
+/** The program's name, with the answer to the request for it. */
+async function choose() {
+  if (location.search !== "?cpu" && navigator.gpu) {
+    // On its way while the browser looks for an adapter.
+    const wasm = fetch("./engine_bg.wasm");
+    if (await navigator.gpu.requestAdapter().catch(() => null)) return ["engine", wasm];
+  }
+  return ["cpu", fetch("./cpu_bg.wasm")];
+}
+
+async function start() {
+  const [program, wasm] = await choose();
+  importScripts(`./${program}.js`);
+  await wasm_bindgen({ module_or_path: wasm });
+  removeEventListener("message", keep);
+  for (const data of early) dispatchEvent(new MessageEvent("message", { data }));
+}
+
+start().catch((error) => {
+  const problem = { code: "engine-stopped", detail: `the engine's program could not be loaded: ${error}` };
+  postMessage([JSON.stringify({ news: { stopped: { problem } } })]);
+});

@@ -23,8 +23,13 @@ impl Session {
             return Err(Problem::new("bad-request", "only GPT continues a text; load \"gpt\" first"));
         }
         let start = RunRequest { text: request.text.clone(), ..RunRequest::default() };
-        let mut text =
-            Continued { session: self, tokens: self.tokens(&start)?.0, request, steps: Vec::new() };
+        let mut text = Continued {
+            session: self,
+            tokens: self.tokens(&start)?.0,
+            request,
+            steps: Vec::new(),
+            over: false,
+        };
         let mut together = 1;
         while text.goes_on() {
             let started = Instant::now();
@@ -50,13 +55,15 @@ struct Continued<'a> {
     tokens: Vec<Token>,
     request: &'a GenerateRequest,
     steps: Vec<Step>,
+    /// Whether something was drawn that cannot be shown.
+    over: bool,
 }
 
 impl Continued<'_> {
     /// Whether another token is wanted, there is room for it, and the text is not over.
     fn goes_on(&self) -> bool {
-        let Continued { session, tokens, request, steps } = self;
-        let over = steps.last().is_some_and(|step| Some(step.token.id) == session.end_of_text_id());
+        let Continued { session, tokens, request, steps, over } = self;
+        let over = *over || steps.last().is_some_and(|step| Some(step.token.id) == session.end_of_text_id());
         let full = steps.len() >= request.max_new_tokens || tokens.len() >= session.card().positions;
         !over && !full
     }
@@ -111,9 +118,13 @@ impl Continued<'_> {
             run.activation(Hook::Logits).map(|recorded| recorded.data.as_slice()).unwrap_or_default();
         let logits = &logits[logits.len().saturating_sub(vocabulary)..];
         let considered = distribution(logits, self.sampling());
-        let none = || Problem::new("internal", "no token could be drawn");
-        let id = draw(&considered, self.sampling(), self.steps.len()).ok_or_else(none)?;
-        let token = self.session.drawn_token(&run.tokens, id, self.request.text.len()).ok_or_else(none)?;
+        let drawn = draw(&considered, self.sampling(), self.steps.len());
+        // A vocabulary may have more rows than the tokenizer has pieces.
+        let token = drawn.and_then(|id| self.session.drawn_token(&run.tokens, id, self.request.text.len()));
+        let Some(token) = token else {
+            self.over = true;
+            return Ok(());
+        };
         let top = self.session.top(&softmax(logits), TOP_K);
         if !logits_wanted {
             run.activations.retain(|activation| activation.hook != Hook::Logits);

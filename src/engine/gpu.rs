@@ -139,7 +139,7 @@ impl From<GpuError> for Problem {
     fn from(error: GpuError) -> Problem {
         let detail = error.to_string();
         match error {
-            GpuError::NoAdapter => Problem::new("no-adapter", detail),
+            GpuError::NoAdapter => Problem::no_adapter(),
             GpuError::TooLarge { needed, allowed } => {
                 Problem::new("gpu-limits", detail).with("needed", needed).with("allowed", allowed)
             }

@@ -283,6 +283,11 @@ impl Problem {
         Problem::new("no-model", "no model of this kind is loaded; call load first")
     }
 
+    /// The browser has WebGPU, but no GPU for it.
+    pub fn no_adapter() -> Problem {
+        Problem::new("no-adapter", "WebGPU found no usable GPU")
+    }
+
     /// Whether it is the GPU that is of no use, whatever the model.
     pub fn is_of_the_gpu(&self) -> bool {
         let no_gpu = ["insecure-context", "no-webgpu", "no-adapter", "self-check-failed"];

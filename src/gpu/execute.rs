@@ -161,9 +161,8 @@ impl Reading {
 }
 
 impl GpuModel {
-    /// Makes everything that a plan needs, with room for the weights.
+    /// Makes what a plan needs, with room for the weights.
     pub(super) fn make(gpu: Rc<Gpu>, plan: Plan) -> Result<GpuModel, GpuError> {
-        // Room first: what does not fit is known before anything is compiled.
         let storage = BufferUsages::STORAGE;
         let filled = storage | BufferUsages::COPY_DST;
         let matrices = plan
@@ -188,19 +187,27 @@ impl GpuModel {
         };
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        let mut pipelines: BTreeMap<Op, OnceCell<ComputePipeline>> = BTreeMap::new();
-        for (step, op) in plan.steps.iter().flat_map(|step| step.ops().into_iter().map(move |op| (step, op)))
-        {
-            let pipeline = pipelines.entry(op).or_default();
-            if step.scores == Scores::All {
-                pipeline.get_or_init(|| gpu.pipeline(op.name(), &plan.source(op)));
-            }
-        }
+        let ops = plan.steps.iter().flat_map(Step::ops);
+        let pipelines = ops.map(|op| (op, OnceCell::new())).collect();
         let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None });
         let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, steps, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
+    }
+
+    /// Begins to compile the kernels that every run needs. What the GPU refuses of them is its fault from then on.
+    pub(super) fn compile(&self) {
+        let always = |step: &&Step| step.scores == Scores::All && step.only_if.is_none();
+        for op in self.plan.steps.iter().filter(always).flat_map(Step::ops) {
+            self.pipeline(op);
+        }
+    }
+
+    /// The pipeline of a kernel of the plan, compiled when it is first asked for.
+    fn pipeline(&self, op: Op) -> Option<&ComputePipeline> {
+        let compile = || self.gpu.pipeline(op.name(), &self.plan.source(op));
+        Some(self.pipelines.get(&op)?.get_or_init(compile))
     }
 
     /// Something in place of the trace, while nothing is traced.
@@ -492,9 +499,7 @@ impl GpuModel {
             if !something {
                 return None;
             }
-            let compile = || self.gpu.pipeline(op.name(), &self.plan.source(op));
-            let pipeline = self.pipelines.get(&op)?.get_or_init(compile);
-            Some(Launch { step, op, grid, pipeline, bindings })
+            Some(Launch { step, op, grid, pipeline: self.pipeline(op)?, bindings })
         })
     }
 

@@ -27,8 +27,7 @@ impl Loading {
     /// Makes room for a checkpoint, for texts as long as the model reads, and begins to compile its kernels.
     ///
     /// # Errors
-    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::OutOfMemory`] if all of them are;
-    /// [`GpuError::Failed`] if it refuses a kernel.
+    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::OutOfMemory`] if all of them are.
     pub async fn new(
         gpu: Rc<Gpu>,
         checkpoint: &Checkpoint,
@@ -39,6 +38,8 @@ impl Loading {
         let before = gpu.bytes();
         let device = Rc::clone(&gpu);
         let model = device.guarded(|| device.bytes() - before, || GpuModel::make(gpu, plan)).await?;
+        // Nobody waits for that: the weights are on their way meanwhile.
+        model.compile();
         Ok(Loading { model, kept: BTreeMap::new() })
     }
 
@@ -108,7 +109,7 @@ impl Loading {
     /// Computes what follows from the weights alone, once all of them have arrived.
     ///
     /// # Errors
-    /// [`GpuError::Failed`] if the GPU refuses the work, [`GpuError::Lost`] if it was taken away.
+    /// [`GpuError::Failed`] if the GPU refuses the work or a kernel, [`GpuError::Lost`] if it was taken away.
     pub async fn finish(self) -> Result<GpuModel, GpuError> {
         let Loading { mut model, .. } = self;
         let trace = model.trace();

@@ -77,9 +77,8 @@ impl Step {
         match self.kernel {
             Kernel::Embed(shape) => (Op::Embed, shape.grid(widths.tile_lanes, run.rows())),
             Kernel::Linear(shape) => {
-                let norm = shape.norm();
                 let (tiled, grid) = shape.grid(widths, shape.which().count(run));
-                (if tiled { Op::LinearTile { norm } } else { Op::LinearVector { norm } }, grid)
+                (if tiled { Op::LinearTile } else { Op::LinearVector }, grid)
             }
             Kernel::Attention(shape) => (Op::Attention, shape.grid(run.rows())),
             Kernel::Norm(shape) => (Op::Norm, shape.grid(run.rows())),
@@ -93,15 +92,8 @@ impl Step {
     pub(super) fn ops(&self) -> Vec<Op> {
         match self.kernel {
             Kernel::Embed(_) => vec![Op::Embed],
-            Kernel::Linear(shape) => {
-                let norm = shape.norm();
-                let vector = Op::LinearVector { norm };
-                if shape.which() == Rows::First {
-                    vec![vector]
-                } else {
-                    vec![Op::LinearTile { norm }, vector]
-                }
-            }
+            Kernel::Linear(shape) if shape.which() == Rows::First => vec![Op::LinearVector],
+            Kernel::Linear(_) => vec![Op::LinearTile, Op::LinearVector],
             Kernel::Attention(_) => vec![Op::Attention],
             Kernel::Norm(_) => vec![Op::Norm],
             Kernel::TopPart(_) => vec![Op::TopPart],

@@ -129,9 +129,12 @@ fn settled(app: App) -> JsValue {
     Promise::new(&mut |resolve, reject| {
         let done = StoredValue::new_local(Some((resolve, reject)));
         Effect::new(move || {
-            let settled = app
-                .status
-                .with(|all| families.iter().all(|f| all.get(f).is_some_and(|status| status.settled)));
+            // Where a model computes is told before it is said that it is loaded.
+            let loaded = app.latest.with(Option::is_some);
+            let settled = loaded
+                && app
+                    .status
+                    .with(|all| families.iter().all(|f| all.get(f).is_some_and(|status| status.settled)));
             let failure = app.failure.get();
             if !settled && failure.is_none() {
                 return;

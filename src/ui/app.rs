@@ -193,6 +193,11 @@ impl App {
     /// # Errors
     /// Why it could not be loaded; the model that was there stays.
     pub(super) async fn load(self, ask: Ask) -> Result<ModelCard, Problem> {
+        // The lesson's own models come first: one that is still on its way would take the place of this one.
+        for family in self.state.with_untracked(State::families) {
+            // What is wrong with one of them is said where it is shown.
+            let _ = self.loaded(*family).await;
+        }
         let card = self.ask_to_load(ask).await?;
         let ready = async { Ok(()) }.boxed_local().shared();
         self.loads.get_value().borrow_mut().insert(card.family, ready);

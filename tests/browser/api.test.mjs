@@ -35,6 +35,20 @@ describe("window.cloze", { timeout: 300_000 }, () => {
     await page.context().close();
   });
 
+  test("what is loaded before the page's own model has come is what runs", async () => {
+    const { page, problems } = await newPage(browser);
+    await page.goto(server.origin, { waitUntil: "commit" });
+    await page.waitForFunction(() => window.cloze !== undefined);
+    const source = `url:${server.origin}/golden/checkpoints/bert-1-layer/`;
+    await ask(page, "load", source);
+    for (let i = 0; i < 2; i++) {
+      assert.equal((await ask(page, "run", { text: "hello" })).model.source, source);
+      await page.evaluate(() => window.cloze.ready);
+    }
+    noProblems(problems);
+    await page.context().close();
+  });
+
   test("status says what computes, and why", async () => {
     const status = await ask(page, "status");
     assert.equal(status.engine, "cpu");

@@ -53,10 +53,10 @@ impl Models {
         let reason = match &instead {
             Some(instead) => Some(instead.reason.clone()),
             None if engine == Some(EngineKind::Cpu) => None,
-            None => webgpu().err(),
+            None => Some(webgpu().err().unwrap_or_else(Problem::no_adapter)),
         };
         if engine == Some(EngineKind::WebGpu) {
-            return Err(reason.unwrap_or_else(|| Problem::new("no-webgpu", "this program has no GPU")));
+            return Err(reason.unwrap_or_else(Problem::no_adapter));
         }
         let progress = progress(name);
         let mut download = Download::begin(&Source::parse(name)?, &progress).await?;

@@ -80,7 +80,7 @@ impl Gpu {
 /// Asks the browser for an adapter.
 async fn find_adapter() -> Result<Adapter, Problem> {
     let gpu = webgpu()?;
-    let none = || Problem::new("no-adapter", "WebGPU found no usable GPU");
+    let none = Problem::no_adapter;
     let request: Function = get(&gpu, "requestAdapter").dyn_into().map_err(|_| none())?;
     let promise: Promise = request.call0(&gpu).and_then(|value| value.dyn_into()).map_err(|_| none())?;
     let adapter = JsFuture::from(promise).await.map_err(|_| none())?;

@@ -29,7 +29,10 @@ struct Shape {
 @group(0) @binding(4) var<storage, read> run: array<u32>;
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
 
-var<workgroup> weight: array<f32, CAPACITY>;
+// What stands in the place of a score that is not seen.
+const UNSEEN = -3.4e38;
+
+var<workgroup> weight: array<f32, BLOCK>;
 var<workgroup> lanes: array<f32, LANES>;
 
 // Whether a query sees a key.
@@ -64,57 +67,81 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let scores_at = run[RUN_WANTS + shape.want_scores] + map_row;
     let pattern_at = run[RUN_WANTS + shape.want_pattern] + map_row;
 
-    // Scores, and the largest of those that are seen: softmax stays the same and finite when it is taken off.
-    var largest = -3.4e38;
+    // BLOCK keys at a time (Milakov and Gimelshein 2018, "Online normalizer calculation for softmax"): with the largest score
+    // so far taken off, exponentials stay finite, and what was summed up before a larger one came is shrunk by as much.
+    let z = shape.z + position * hidden + head * size;
+    let v = shape.values + head * size;
     let scored = select(reach, keys, scores_wanted);
-    for (var key = lane; key < scored; key += LANES) {
-        var score = 0.0;
-        for (var d = 0u; d < size; d++) {
-            score += arena[q + d] * arena[k + d * CAPACITY + key];
-        }
-        score *= shape.scale;
-        if (scores_wanted) {
-            trace[scores_at + key] = score;
-        }
-        weight[key] = score;
-        if (sees(position, key, edited)) {
-            largest = max(largest, score);
-        }
-    }
-    lanes[lane] = largest;
-    workgroupBarrier();
-    for (var other = 0u; other < LANES; other++) {
-        largest = max(largest, lanes[other]);
-    }
-    workgroupBarrier();
-
+    var largest = UNSEEN;
     var sum = 0.0;
-    for (var key = lane; key < reach; key += LANES) {
-        let e = select(0.0, exp(weight[key] - largest), sees(position, key, edited));
-        weight[key] = e;
-        sum += e;
-    }
-    lanes[lane] = sum;
-    workgroupBarrier();
-    sum = 0.0;
-    for (var other = 0u; other < LANES; other++) {
-        sum += lanes[other];
+    for (var first = 0u; first < scored; first += BLOCK) {
+        let count = min(BLOCK, scored - first);
+        var now_largest = largest;
+        for (var i = lane; i < count; i += LANES) {
+            let key = first + i;
+            var score = 0.0;
+            for (var d = 0u; d < size; d++) {
+                score += arena[q + d] * arena[k + d * CAPACITY + key];
+            }
+            score *= shape.scale;
+            if (scores_wanted) {
+                trace[scores_at + key] = score;
+            }
+            weight[i] = select(UNSEEN, score, key < reach && sees(position, key, edited));
+            if (pattern_wanted) {
+                trace[pattern_at + key] = weight[i];
+            }
+            now_largest = max(now_largest, weight[i]);
+        }
+        lanes[lane] = now_largest;
+        workgroupBarrier();
+        for (var other = 0u; other < LANES; other++) {
+            now_largest = max(now_largest, lanes[other]);
+        }
+        workgroupBarrier();
+
+        let shrink = exp(largest - now_largest);
+        largest = now_largest;
+        var part = 0.0;
+        for (var i = lane; i < count; i += LANES) {
+            let e = select(exp(weight[i] - largest), 0.0, weight[i] == UNSEEN);
+            weight[i] = e;
+            part += e;
+        }
+        lanes[lane] = part;
+        workgroupBarrier();
+        sum *= shrink;
+        for (var other = 0u; other < LANES; other++) {
+            sum += lanes[other];
+        }
+        for (var d = lane; d < size; d += LANES) {
+            var context = 0.0;
+            if (first > 0u) {
+                context = arena[z + d] * shrink;
+            }
+            for (var i = 0u; i < count; i++) {
+                context += weight[i] * arena[v + (first + i) * hidden + d];
+            }
+            arena[z + d] = context;
+        }
+        workgroupBarrier();
     }
     // A query that sees nothing gets nothing.
     let reciprocal = select(0.0, 1.0 / sum, sum > 0.0);
 
     if (pattern_wanted) {
+        // Every lane finds what it wrote itself.
         for (var key = lane; key < keys; key += LANES) {
-            trace[pattern_at + key] = select(0.0, weight[key] * reciprocal, key < reach);
+            var pattern = 0.0;
+            if (key < scored) {
+                let score = trace[pattern_at + key];
+                pattern = select(exp(score - largest) * reciprocal, 0.0, score == UNSEEN);
+            }
+            trace[pattern_at + key] = pattern;
         }
     }
     let off = extractBits(run[RUN_HEADS + shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
-    let v = shape.values + head * size;
     for (var d = lane; d < size; d += LANES) {
-        var z = 0.0;
-        for (var key = 0u; key < reach; key++) {
-            z += weight[key] * arena[v + key * hidden + d];
-        }
-        arena[shape.z + position * hidden + head * size + d] = select(z * reciprocal, 0.0, off);
+        arena[z + d] = select(arena[z + d] * reciprocal, 0.0, off);
     }
 }

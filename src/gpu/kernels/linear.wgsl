@@ -54,6 +54,11 @@ struct Shape {
 @group(0) @binding(4) var<storage, read> run: array<u32>;
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
 
+// Whether x is normalised.
+fn normed() -> bool {
+    return shape.gamma != NONE;
+}
+
 // How many rows there are.
 fn row_count() -> u32 {
     switch shape.rows {
@@ -132,7 +137,7 @@ fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistic
     if (shape.scale != NONE) {
         y *= vectors[shape.scale + output];
     }
-    if (NORM) {
+    if (normed()) {
         y = stats.inverse * (y - stats.mean * vectors[shape.gamma_weights + output]);
     }
     if (shape.bias != NONE) {

@@ -32,10 +32,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var sum_b: vec4<f32>;
     var squares_a: vec4<f32>;
     var squares_b: vec4<f32>;
+    let norm = normed();
     for (var k = 0u; k < n; k++) {
         var a = vec4<f32>(arena[at_0 + k], arena[at_1 + k], arena[at_2 + k], arena[at_3 + k]);
         var b = vec4<f32>(arena[at_4 + k], arena[at_5 + k], arena[at_6 + k], arena[at_7 + k]);
-        if (NORM) {
+        if (norm) {
             sum_a += a;
             sum_b += b;
             squares_a += a * a;
@@ -57,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
 
     var upper: Statistics;
     var lower: Statistics;
-    if (NORM) {
+    if (norm) {
         upper = statistics(sum_a, squares_a);
         lower = statistics(sum_b, squares_b);
         if (group.x == 0u && local.x < 8u && first + local.x <= last) {
@@ -68,15 +69,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
     let rows = last - first + 1u;
-    var products_a = array<vec4<f32>, 4>(a_0, a_1, a_2, a_3);
-    var products_b = array<vec4<f32>, 4>(b_0, b_1, b_2, b_3);
-    for (var c = 0u; c < 4u; c++) {
-        let output = output_of(group.x, local.x, c);
-        if (output < shape.outputs) {
-            finish(first, min(rows, 4u), output, products_a[c], upper);
-            if (rows > 4u) {
-                finish(first + 4u, min(rows - 4u, 4u), output, products_b[c], lower);
+    // One call in a loop, since every call is compiled anew: with two of them software takes twice as long to begin.
+    var products = array<vec4<f32>, 8>(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3);
+    for (var i = 0u; i < 8u; i++) {
+        let row = i / 4u * 4u;
+        let output = output_of(group.x, local.x, i % 4u);
+        if (output < shape.outputs && row < rows) {
+            var stats = upper;
+            if (row > 0u) {
+                stats = lower;
             }
+            finish(first + row, min(rows - row, 4u), output, products[i], stats);
         }
     }
 }

@@ -12,9 +12,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let at = shape.x + row_in(r) * shape.inputs;
     var product: vec4<f32>;
     var sums: vec2<f32>;
+    let norm = normed();
     for (var k = local.y; k < shape.inputs; k += SLICES) {
         var a = arena[at + k];
-        if (NORM) {
+        if (norm) {
             sums += vec2<f32>(a, a * a);
             a *= vectors[shape.gamma + k];
         }
@@ -36,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     }
 
     var stats: Statistics;
-    if (NORM) {
+    if (norm) {
         stats = statistics(vec4<f32>(sums.x), vec4<f32>(sums.y));
         if (group.x == 0u && local.x == 0u) {
             keep(r, stats.mean.x, stats.inverse.x);

@@ -71,16 +71,10 @@ use shape;
 pub enum Op {
     /// [`embed`].
     Embed,
-    /// [`linear`] for a text, with a layer norm or without.
-    LinearTile {
-        /// Whether the input is normalised.
-        norm: bool,
-    },
-    /// [`linear`] for a few rows, with a layer norm or without.
-    LinearVector {
-        /// Whether the input is normalised.
-        norm: bool,
-    },
+    /// [`linear`] for a text.
+    LinearTile,
+    /// [`linear`] for a few rows.
+    LinearVector,
     /// [`attention`].
     Attention,
     /// [`norm`].
@@ -100,10 +94,8 @@ impl Op {
     pub fn name(self) -> &'static str {
         match self {
             Op::Embed => "embed",
-            Op::LinearTile { norm: false } => "linear_tile",
-            Op::LinearTile { norm: true } => "norm_linear_tile",
-            Op::LinearVector { norm: false } => "linear_vector",
-            Op::LinearVector { norm: true } => "norm_linear_vector",
+            Op::LinearTile => "linear_tile",
+            Op::LinearVector => "linear_vector",
             Op::Attention => "attention",
             Op::Norm => "norm",
             Op::Fold => "fold",
@@ -367,18 +359,18 @@ pub struct Memory<'a> {
 
 /// The WGSL of a kernel: its constants, what it shares with others, and its file.
 pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
-    let norm = matches!(op, Op::LinearTile { norm: true } | Op::LinearVector { norm: true });
     let lanes = match op {
         Op::Attention | Op::Norm | Op::TopPart | Op::TopRow => widths.attention_lanes,
-        Op::LinearVector { .. } => widths.vector_lanes,
-        Op::LinearTile { .. } | Op::Embed | Op::Fold => widths.tile_lanes,
+        Op::LinearVector => widths.vector_lanes,
+        Op::LinearTile | Op::Embed | Op::Fold => widths.tile_lanes,
         Op::Draw => 1,
     };
     let numbers = [
         ("NONE", NONE),
         ("LANES", lanes),
         ("SLICES", widths.slices),
-        ("SHARED", lanes * widths.slices),
+        // Nothing is shared where nobody shares; software takes its time to clear such memory.
+        ("SHARED", if widths.slices > 1 { lanes * widths.slices } else { 1 }),
         ("CAPACITY", layout.capacity as u32),
         ("RUN_PAST", RunLayout::PAST as u32),
         ("RUN_ROWS", RunLayout::ROWS as u32),
@@ -403,15 +395,15 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
         Op::Embed => (&[weight_type.source(), include_str!("embed.wgsl")], &[]),
-        Op::LinearTile { .. } => (
+        Op::LinearTile => (
             &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_tile.wgsl")],
             &linear::NAMES,
         ),
-        Op::LinearVector { .. } => (
+        Op::LinearVector => (
             &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_vector.wgsl")],
             &linear::NAMES,
         ),
-        Op::Attention => (&[include_str!("attention.wgsl")], &[]),
+        Op::Attention => (&[include_str!("attention.wgsl")], &attention::NAMES),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
         Op::Fold => (&[weight_type.source(), include_str!("fold.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),
@@ -425,8 +417,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         .filter(|(name, _)| body.contains(name))
         .map(|(name, value)| format!("const {name} = {value}u;\n"))
         .collect();
-    let norm = if body.contains("NORM") { format!("const NORM = {norm};\n") } else { String::new() };
-    format!("{constants}{norm}\n{body}")
+    format!("{constants}\n{body}")
 }
 
 #[cfg(test)]

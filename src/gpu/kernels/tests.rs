@@ -165,8 +165,7 @@ fn linear_case(
     let trace = rows.len() * outputs;
     words.want(0, 0);
     let (tiled, grid) = shape.grid(&widths, which.count(&words));
-    let norm = shape.norm();
-    let op = if tiled { Op::LinearTile { norm } } else { Op::LinearVector { norm } };
+    let op = if tiled { Op::LinearTile } else { Op::LinearVector };
     (Case { op, grid, shape: shape.words(), weights, vectors, arena, trace, run: words, widths }, shape)
 }
 
