@@ -38,9 +38,8 @@ const { values: args } = parseArgs({
   },
 });
 
-// A part, or a quick look, is no result: it is written where git does not see it.
-const complete = !args.quick && args.only.length === 0;
-const folder = complete ? join(ROOT, "benches/results") : join(ROOT, "target/peers/results");
+// A quick look is no result: it is written where git does not see it. A part takes its place among the other results.
+const folder = !args.quick ? join(ROOT, "benches/results") : join(ROOT, "target/peers/results");
 await mkdir(folder, { recursive: true });
 
 if (args.report) {
@@ -59,14 +58,33 @@ async function measure() {
   const shapes = await Promise.all(settings.shapes.filter(({ name }) => chosen(name)).map(made));
   const { version } = await json(join(FOLDERS["/ort/"], "../package.json"));
 
-  const results = { command: ["cargo xtask bench peers", ...process.argv.slice(2)].join(" "), settings: how };
   const processors = cpus();
-  results.machine = { cores: processors.length, processor: processors[0].model.trim() };
+  const machine = { cores: processors.length, processor: processors[0].model.trim() };
+  const before = args.only.length > 0 && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
+  const results = { command: "cargo xtask bench peers", settings: how, machine };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
-  results.shapes = shapes.map(({ name, family, from, sizes, exports }) => ({ name, family, from, sizes, exports }));
-  Object.assign(results, { cells: [], cold: [], downloads: {}, growth: [] });
+  // What is not measured now stays, in the order of shapes.json.
+  const others = (list) => (list ?? []).filter(({ shape, name }) => !shapes.some((now) => now.name === (shape ?? name)));
+  const described = shapes.map(({ name, family, from, sizes, exports }) => ({ name, family, from, sizes, exports }));
+  const order = settings.shapes.map(({ name }) => name);
+  const inOrder = (list) => list.sort((a, b) => order.indexOf(a.shape ?? a.name) - order.indexOf(b.shape ?? b.name));
+  results.shapes = inOrder([...others(before.shapes), ...described]);
+  Object.assign(results, {
+    cells: others(before.cells),
+    cold: others(before.cold),
+    downloads: before.downloads ?? {},
+    growth: chosen("growth") ? [] : (before.growth ?? []),
+  });
   // Hours of work are not lost with the last of them.
-  const keep = () => writeFile(join(folder, "peers.json"), text(results));
+  const keep = () => {
+    inOrder(results.cells);
+    inOrder(results.cold);
+    results.missing = [
+      ...order.filter((name) => !results.cells.some(({ shape }) => shape === name)),
+      ...(results.growth.length > 0 ? [] : ["growth"]),
+    ];
+    return writeFile(join(folder, "peers.json"), text(results));
+  };
 
   const server = await serve({ folders: FOLDERS, headers: ISOLATED });
   try {
@@ -161,8 +179,8 @@ async function report(results) {
   await writeFile(join(folder, "peers.md"), whole(results));
   if (results.cells.length > 0) await writeFile(join(folder, "peers.svg"), comparison(results));
   if (results.growth.length > 0) await writeFile(join(folder, "growth.svg"), curves(results));
-  if (complete) await writeReadme("peers", short(results));
-  else console.log(short(results));
+  if (!args.quick) await writeReadme("peers", short(results));
+  console.log(short(results));
   console.log(`\nWritten to ${folder}`);
 }
 

@@ -27,7 +27,9 @@ export function targets(results) {
       const ratio = ours?.error || theirs?.error || !ours || !theirs || ours.wrong ? null : ms(theirs) / ms(ours);
       return { cell: label, ratio, met: ratio !== null && ratio >= asked, peerWrong: theirs?.wrong === true };
     });
-    return { name, cloze, peer, asked, ratios, met: ratios.length > 0 && ratios.every(({ met }) => met) };
+    // What was not measured is not met.
+    const whole = (results.missing ?? []).length === 0;
+    return { name, cloze, peer, asked, ratios, met: whole && ratios.length > 0 && ratios.every(({ met }) => met) };
   });
 }
 

@@ -50,7 +50,7 @@ impl Tensor {
     /// [`CheckpointError::NotFinite`].
     pub fn numbers<'a>(&self, bytes: &'a [u8]) -> Result<Numbers<'a>, CheckpointError> {
         let numbers = Numbers { number_type: self.number_type, bytes };
-        match (0..numbers.len()).find(|index| !numbers.get(*index).is_finite()) {
+        match (0..numbers.len()).find(|index| !numbers.is_finite(*index)) {
             Some(index) => Err(CheckpointError::NotFinite { key: self.key.clone(), index }),
             None => Ok(numbers),
         }
@@ -84,6 +84,24 @@ impl Numbers<'_> {
             NumberType::F32 => f32::from_le_bytes(self.bytes.as_chunks().0[index]),
             NumberType::F16 => f16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
             NumberType::Bf16 => bf16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
+        }
+    }
+
+    /// One of them in half precision, by its bits. What is stored so already is not touched.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn half(&self, index: usize) -> u16 {
+        match self.number_type {
+            NumberType::F16 => u16::from_le_bytes(self.bytes.as_chunks().0[index]),
+            NumberType::F32 | NumberType::Bf16 => f16::from_f32(self.get(index)).to_bits(),
+        }
+    }
+
+    fn is_finite(&self, index: usize) -> bool {
+        match self.number_type {
+            NumberType::F16 => f16::from_bits(self.half(index)).is_finite(),
+            NumberType::F32 | NumberType::Bf16 => self.get(index).is_finite(),
         }
     }
 

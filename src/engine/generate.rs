@@ -33,16 +33,14 @@ impl Session {
         let mut together = 1;
         while text.goes_on() {
             let started = Instant::now();
-            let drawn = match request.want.is_empty() {
-                true => text.decode(together).await?,
-                false => 0,
-            };
+            let drawn = if request.want.is_empty() { text.decode(together).await? } else { 0 };
             if drawn == 0 {
                 text.step().await?;
-            } else {
-                let ms = started.elapsed().as_secs_f64() * 1e3 / drawn as f64;
-                together = ((BUSY / ms) as usize).clamp(1, DECODED);
             }
+            // What follows a draw that needs all scores was computed in vain, so that their number grows step by step.
+            let ms = started.elapsed().as_secs_f64() * 1e3 / drawn.max(1) as f64;
+            let next = if drawn < together { drawn } else { together * 2 };
+            together = next.min((BUSY / ms) as usize).clamp(1, DECODED);
         }
         Ok(text.steps)
     }

@@ -86,13 +86,21 @@ impl Loading {
     fn write(&self, index: usize, parts: &[Numbers<'_>]) {
         let GpuModel { gpu, plan, vectors, matrices, .. } = &self.model;
         let MatrixPlan { layout, parts: places, first, scale } = &plan.matrices[index];
-        let value = |k: usize, output: usize| match (places.as_slice(), parts) {
-            ([place], [numbers]) => numbers.get(place.index(k, first + output)),
+        let find = |k: usize, output: usize| match (places.as_slice(), parts) {
+            ([place], [numbers]) => (numbers, place.index(k, first + output)),
             _ => {
                 let width = places[0].cols;
                 let part = (first + output) / width;
-                parts[part].get(places[part].index(k, (first + output) % width))
+                (&parts[part], places[part].index(k, (first + output) % width))
             }
+        };
+        let value = |k, output| {
+            let (numbers, index) = find(k, output);
+            numbers.get(index)
+        };
+        let half = |k, output| {
+            let (numbers, index) = find(k, output);
+            numbers.half(index)
         };
         let scales = layout.scales(value);
         if *scale != NONE {
@@ -101,7 +109,7 @@ impl Loading {
         let rows = (CHUNK / layout.row_words()).max(1);
         for begin in (0..layout.inputs).step_by(rows) {
             let chunk = begin..layout.inputs.min(begin + rows);
-            let words = layout.words_of(chunk, &scales, value);
+            let words = layout.words_of(chunk, &scales, value, half);
             gpu.write(&matrices[index], begin * layout.row_words(), &words);
         }
     }

@@ -64,12 +64,14 @@ impl Layout {
         (0..self.outputs).map(|output| largest(output) / 127.0).collect()
     }
 
-    /// The words of some rows of the matrix whose number in row `k` and column `output` is `value(k, output)`.
+    /// The words of some rows of the matrix whose number in row `k` and column `output` is `value(k, output)`, and by its bits
+    /// in half precision `half(k, output)`.
     pub fn words_of(
         &self,
         rows: Range<usize>,
         scales: &[f32],
         value: impl Fn(usize, usize) -> f32,
+        half: impl Fn(usize, usize) -> u16,
     ) -> Vec<u32> {
         let (row_words, per_word) = (self.row_words(), self.weight_type.per_word());
         let number = |k: usize, output: usize| if output < self.outputs { value(k, output) } else { 0.0 };
@@ -80,7 +82,7 @@ impl Layout {
         let word = |k: usize, first: usize| match self.weight_type {
             WeightType::F32 => number(k, first).to_bits(),
             WeightType::F16 => {
-                let half = |output| u32::from(f16::from_f32(number(k, output)).to_bits());
+                let half = |output| if output < self.outputs { u32::from(half(k, output)) } else { 0 };
                 half(first) | half(first + 1) << 16
             }
             WeightType::Int8 => u32::from_le_bytes([0, 1, 2, 3].map(|c| whole(k, first + c).cast_unsigned())),
@@ -111,7 +113,8 @@ impl Stored {
     /// Stores the matrix whose number in row `k` and column `output` is `value(k, output)`.
     pub fn new(layout: Layout, value: impl Fn(usize, usize) -> f32) -> Stored {
         let scales = layout.scales(&value);
-        let words = layout.words_of(0..layout.inputs, &scales, value);
+        let half = |k, output| f16::from_f32(value(k, output)).to_bits();
+        let words = layout.words_of(0..layout.inputs, &scales, &value, half);
         Stored { layout, words, scales }
     }
 
@@ -168,7 +171,8 @@ mod tests {
             let layout = Layout::new(7, 9, 8, weight_type);
             let whole = Stored::new(layout.clone(), value);
             let turns = [0..3, 3..4, 4..7];
-            let parts = turns.into_iter().flat_map(|rows| layout.words_of(rows, &whole.scales, value));
+            let half = |k, output| f16::from_f32(value(k, output)).to_bits();
+            let parts = turns.into_iter().flat_map(|rows| layout.words_of(rows, &whole.scales, value, half));
             assert_eq!(parts.collect::<Vec<_>>(), whole.words);
         }
     }
