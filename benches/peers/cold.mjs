@@ -33,7 +33,8 @@ export async function coldStarts(server, shape, { starts }) {
     for (const id of ENGINES) {
       // One start of what takes minutes says enough: its spread is small against it.
       if (errors[id] || taken[id][0]?.totalMs > SLOW_MS) continue;
-      const browser = await launch({ gpu: "any" });
+      // Where there is an adapter the page opens on it.
+      const browser = await launch(id === "cloze-cpu" ? {} : { gpu: "any" });
       try {
         server.requests.length = 0;
         const engine = await open(browser, server.origin, id, model);
@@ -68,7 +69,7 @@ export async function downloads(files, folders) {
       if (path.startsWith("/ort/")) return [join(folders["/ort/"], path.slice("/ort/".length))];
       return [join(ROOT, "dist", path === "/" ? "index.html" : path)];
     });
-    // Cloze's two engines are one program, and brotli takes its time.
+    // Brotli takes its time.
     const key = paths.join();
     if (!known.has(key)) known.set(key, compressed(await Promise.all(paths.map((path) => readFile(path)))));
     sizes[id] = known.get(key);

@@ -9,12 +9,12 @@ use std::rc::Rc;
 use futures_util::lock::Mutex;
 use wgpu::{BindGroup, Buffer, BufferUsages, ComputePipeline};
 
+use super::decode::DECODED;
 use super::device::{Gpu, GpuError};
 use super::kernels::linear::Rows;
 use super::kernels::top::Best;
-use super::kernels::{Op, RunWords, draw, top};
+use super::kernels::{Op, RunWords, top};
 use super::plan::{Place, Plan, Scores, Step};
-use crate::engine::protocol::Sampling;
 use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
 
 /// What a run computes.
@@ -54,20 +54,8 @@ pub struct Output {
     pub computed: usize,
 }
 
-/// A token that the GPU drew.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Drawn {
-    /// Its row in the vocabulary.
-    pub id: u32,
-    /// The best scores that it was drawn by.
-    pub best: Best,
-}
-
 /// From so many bytes on it is cheaper to find the best scores on the GPU than to read all of them.
 const MUCH: u64 = 256 << 10;
-
-/// The most tokens that one submission draws.
-pub const DECODED: usize = 16;
 
 /// A checkpoint on a GPU.
 pub struct GpuModel {
@@ -82,24 +70,24 @@ pub struct GpuModel {
     /// The shape of each step.
     shapes: Vec<Buffer>,
     /// What runs that follow each other change (GPT).
-    steps: Option<Buffer>,
+    pub(super) steps: Option<Buffer>,
     /// One run at a time.
-    turn: Mutex<Turn>,
+    pub(super) turn: Mutex<Turn>,
 }
 
 /// What only one run at a time may use.
-struct Turn {
-    room: Room,
+pub(super) struct Turn {
+    pub room: Room,
     /// The tokens whose keys and values lie in the arena.
-    known: Vec<u32>,
+    pub known: Vec<u32>,
     /// What the last run was.
-    last: Option<(RunWords, Scores)>,
+    pub last: Option<(RunWords, Scores)>,
 }
 
 /// The buffers whose size depends on what is asked for. They only grow.
-struct Room {
+pub(super) struct Room {
     trace: Buffer,
-    read: Buffer,
+    pub read: Buffer,
     /// Hidden states of other runs; none until one is asked for.
     states: Option<Buffer>,
     /// What each step sees.
@@ -227,7 +215,7 @@ impl GpuModel {
     }
 
     /// Makes room for so many numbers of trace and of reading.
-    fn make_room(&self, room: &mut Room, trace: usize, read: usize) -> Result<(), GpuError> {
+    pub(super) fn make_room(&self, room: &mut Room, trace: usize, read: usize) -> Result<(), GpuError> {
         if bytes(read) > room.read.size() {
             let size = bytes(read.next_power_of_two());
             room.read.destroy();
@@ -322,77 +310,6 @@ impl GpuModel {
         Ok(Output { logits, best, next_sentence, activations, computed: ids.len() })
     }
 
-    /// Continues `ids` (GPT) in one submission by as many tokens as there are `uniforms`, numbers in 0 to 1 that decide the
-    /// draws; each token is drawn on the GPU and fed back there. Fewer come if the model is full, and none from a token on
-    /// whose draw the best scores do not decide: it needs all of them.
-    ///
-    /// # Errors
-    /// As [`GpuModel::run`].
-    pub async fn decode(
-        &self,
-        ids: &[u32],
-        sampling: &Sampling,
-        uniforms: &[f64],
-    ) -> Result<Vec<Drawn>, GpuError> {
-        let (Some(best), Some(drawn), Some(steps)) = (self.plan.best, self.plan.drawn, &self.steps) else {
-            return Ok(Vec::new());
-        };
-        let mut turn = self.turn.lock().await;
-        let Turn { room, known, last } = &mut *turn;
-        let past = shared(known, ids);
-        known.clear();
-        let capacity = self.plan.layout.capacity;
-        let count = uniforms.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
-        let words: Vec<RunWords> = (0..count)
-            .zip(uniforms)
-            .map(|(index, uniform)| {
-                let position = ids.len() - 1 + index;
-                let predict = [position as u32];
-                let mut words = match index {
-                    0 => RunWords::new(self.plan.layout, past, &ids[past..], &[], &predict),
-                    _ => RunWords::new(self.plan.layout, position, &[0], &[], &predict),
-                };
-                if index > 0 {
-                    words.follow();
-                }
-                words.sample(sampling, *uniform);
-                words
-            })
-            .collect();
-        let Some(length) = words.first().map(|words| words.words().len()) else { return Ok(Vec::new()) };
-        let each = top::LIST + draw::DRAWN;
-        self.make_room(room, 0, count * each)?;
-        for (index, words) in words.iter().enumerate() {
-            self.gpu.write(steps, index * length, words.words());
-        }
-        let mut encoder = self.gpu.encoder();
-        for (index, words) in words.iter().enumerate() {
-            encoder.copy_buffer_to_buffer(steps, bytes(index * length), &self.run, 0, bytes(length));
-            let launches = self.launches(room, words, 0..self.plan.steps.len(), Scores::Drawn);
-            self.encode(&mut encoder, launches);
-            let mut to = bytes(index * each);
-            for (region, width) in [(best, top::LIST), (drawn, draw::DRAWN)] {
-                let at = bytes(region.offset as usize);
-                encoder.copy_buffer_to_buffer(&self.arena, at, &room.read, to, bytes(width));
-                to += bytes(width);
-            }
-        }
-        self.gpu.submit(encoder);
-        let values: Vec<f32> = self.gpu.read(&room.read, count * each).await?;
-        *last = words.into_iter().last().map(|words| (words, Scores::Drawn));
-
-        let read = |values: &[f32]| {
-            let (list, drawn) = values.split_at(top::LIST);
-            Some(Drawn { id: draw::read(drawn)?, best: Best::read(list)? })
-        };
-        let drawn: Vec<Drawn> = values.chunks(each).map_while(read).collect();
-        // What was computed after an undecided draw is of no use.
-        known.extend_from_slice(ids);
-        known.extend(drawn.iter().map(|drawn| drawn.id));
-        known.truncate(ids.len() - 1 + count);
-        Ok(drawn)
-    }
-
     /// Asks for an activation: where it will be, and its shape. None if the model does not have it.
     fn piece(
         &self,
@@ -476,7 +393,11 @@ impl GpuModel {
     }
 
     /// Encodes dispatches as one pass.
-    fn encode<'a>(&self, encoder: &mut wgpu::CommandEncoder, launches: impl Iterator<Item = Launch<'a>>) {
+    pub(super) fn encode<'a>(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        launches: impl Iterator<Item = Launch<'a>>,
+    ) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         for launch in launches {
             launch.encode(&mut pass);
@@ -484,7 +405,7 @@ impl GpuModel {
     }
 
     /// The dispatches of some steps of a run.
-    fn launches<'a>(
+    pub(super) fn launches<'a>(
         &'a self,
         room: &'a Room,
         words: &'a RunWords,
@@ -509,10 +430,15 @@ impl GpuModel {
     /// # Errors
     /// As [`GpuModel::run`].
     pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
-        let turn = self.turn.lock().await;
-        let Some((words, scores)) = &turn.last else { return Ok(None) };
+        let mut turn = self.turn.lock().await;
+        let Turn { room, known, last } = &mut *turn;
+        let Some((words, scores)) = last else { return Ok(None) };
+        if *scores == Scores::Drawn {
+            // The step began with a token that was drawn, and there is a later one now: it leaves keys of nothing known.
+            known.clear();
+        }
         let steps = 0..self.plan.steps.len();
-        let launches: Vec<Launch<'_>> = self.launches(&turn.room, words, steps, *scores).collect();
+        let launches: Vec<Launch<'_>> = self.launches(room, words, steps, *scores).collect();
         let count = launches.len() as u32;
         let clock = self.gpu.clock(count * 2)?;
         self.gpu.write(&self.run, 0, words.words());
@@ -610,7 +536,7 @@ impl Drop for GpuModel {
 }
 
 /// One dispatch of a run.
-struct Launch<'a> {
+pub(super) struct Launch<'a> {
     step: &'a Step,
     op: Op,
     grid: [u32; 2],
@@ -629,7 +555,7 @@ impl Launch<'_> {
 
 /// How many tokens of `ids` need no computing, since `known` begins with them: all but the last at most, whose scores are
 /// always asked for.
-fn shared(known: &[u32], ids: &[u32]) -> usize {
+pub(super) fn shared(known: &[u32], ids: &[u32]) -> usize {
     let shared = known.iter().zip(ids).take_while(|(known, id)| known == id).count();
     shared.min(ids.len().saturating_sub(1))
 }

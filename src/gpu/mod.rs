@@ -8,12 +8,14 @@
 //! - [`bert`], [`gpt2`]: the forward passes, as the papers write them
 //! - [`load`]: a checkpoint's weights on their way to the GPU, a tensor after the other
 //! - [`execute`]: one run of a plan, and what is read back of it
+//! - [`decode`]: tokens that are drawn on the GPU, several before it answers
 //!
 //! Absent: I/O, tokenizers, Burn. A run makes no pipeline, no buffer and no bind group: it writes one small buffer,
 //! encodes about five dispatches a layer in one pass, and maps one buffer.
 
 mod bert;
 mod builder;
+mod decode;
 mod device;
 mod execute;
 mod gpt2;
@@ -22,8 +24,9 @@ mod load;
 mod plan;
 mod weights;
 
+pub use decode::{DECODED, Drawn};
 pub use device::{Gpu, GpuError, Made};
-pub use execute::{DECODED, Drawn, GpuModel, Input, Output};
+pub use execute::{GpuModel, Input, Output};
 pub use kernels::top::Best;
 pub use load::Loading;
 pub use weights::{Layout, Stored, WeightType};

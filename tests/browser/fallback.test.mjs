@@ -131,3 +131,74 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
     await page.context().close();
   });
 });
+
+describe("a GPU that fails", { timeout: 300_000 }, () => {
+  let browser;
+  const right = {};
+
+  before(async () => {
+    browser = await launch({ gpu: "software" });
+    const server = await serve();
+    const { page } = await newPage(browser);
+    await openCloze(page, server.origin);
+    await ask(page, "load", "bert", { engine: "cpu" });
+    right.top = await top(page);
+    await page.context().close();
+    await server.close();
+  });
+
+  after(() => browser?.close());
+
+  const top = async (page) => {
+    const { predictions } = await ask(page, "run", { text: "The [MASK] sat on the mat." });
+    return predictions[0].top.map(({ id }) => id);
+  };
+
+  /** The loader with something done to every shader. */
+  const shaders = (change) => (script) => `
+    const make = GPUDevice.prototype.createShaderModule;
+    GPUDevice.prototype.createShaderModule = function ({ code, ...rest }) {
+      return make.call(this, { code: (${change})(code), ...rest });
+    };
+    ${script}`;
+
+  // The sum of the embeddings, spoiled: half as large again, or no number at all.
+  const spoiled = (value) => `(code) => code.replace("+ position * shape.hidden + d] = sum;", "+ position * shape.hidden + d] = ${value};")`;
+
+  for (const [what, reason, patch] of [
+    ["wrong numbers", "self-check-failed", shaders(spoiled("sum * 1.5 + 1.0"))],
+    ["no numbers", "gpu-failed", shaders(spoiled("sqrt(-1.0 - abs(sum))"))],
+    ["a kernel that is refused", "gpu-failed", shaders('(code) => code.replace("fn main(", "fn main(oops ")')],
+    [
+      "no memory",
+      "gpu-memory",
+      (script) => `
+        const pop = GPUDevice.prototype.popErrorScope;
+        let scopes = 0;
+        GPUDevice.prototype.popErrorScope = async function () {
+          const error = await pop.call(this);
+          return scopes++ === 0 ? new GPUOutOfMemoryError("none left") : error;
+        };
+        ${script}`,
+    ],
+  ]) {
+    test(`${what}: the CPU answers instead, and the page says why`, async () => {
+      const server = await serve({ patch: { "engine_loader.js": patch } });
+      const { page } = await newPage(browser);
+      try {
+        await openCloze(page, server.origin);
+        await page.waitForFunction(() => window.cloze.status().engine === "cpu");
+        assert.deepEqual(await top(page), right.top);
+        const status = await ask(page, "status");
+        assert.deepEqual([status.engine, status.reason, status.settled], ["cpu", reason, true]);
+        assert.ok(status.reasonMessage.length > 10);
+        if (reason === "gpu-memory") assert.match(status.reasonMessage, /\d{6,} bytes/);
+        await page.locator("[role=status]").filter({ hasText: "CPU" }).first().waitFor();
+        await refused(page, reason, "load", "bert", { engine: "webgpu" });
+      } finally {
+        await page.context().close();
+        await server.close();
+      }
+    });
+  }
+});

@@ -11,6 +11,7 @@ use super::super::weights::{Layout, Stored, WeightType};
 use super::linear::{FEW_ROWS, Rows};
 use super::*;
 use crate::checkpoint::Activation;
+use crate::trace::{Ablation, Embedding};
 
 const TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
 /// Numbers of rows around the sizes of tiles and workgroups.

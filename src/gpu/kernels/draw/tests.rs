@@ -6,6 +6,7 @@ use super::super::tests::{Case, computed_by, computed_by_twin, gpu, noise};
 use super::super::top::{self, Best, HEAD, LIST, PART, TOP};
 use super::super::*;
 use super::{DRAWN, Shape, read, twin};
+use crate::engine::protocol::Sampling;
 use crate::gpu::{Gpu, Layout};
 use crate::lesson::sampling;
 

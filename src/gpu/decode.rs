@@ -1,0 +1,93 @@
+//! Drawing tokens on a GPU (GPT): several in one submission, each fed to the next step there.
+
+use super::device::GpuError;
+use super::execute::{GpuModel, Turn, bytes, shared};
+use super::kernels::top::Best;
+use super::kernels::{RunWords, draw, top};
+use super::plan::Scores;
+use crate::engine::protocol::Sampling;
+
+/// The most tokens that one submission draws.
+pub const DECODED: usize = 16;
+
+/// A token that the GPU drew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    /// Its row in the vocabulary.
+    pub id: u32,
+    /// The best scores that it was drawn by.
+    pub best: Best,
+}
+
+impl GpuModel {
+    /// Continues `ids` (GPT) in one submission by as many tokens as there are `uniforms`, numbers in 0 to 1 that decide the
+    /// draws; each token is drawn on the GPU and fed back there. Fewer come if the model is full, and none from a token on
+    /// whose draw the best scores do not decide: it needs all of them.
+    ///
+    /// # Errors
+    /// As [`GpuModel::run`].
+    pub async fn decode(
+        &self,
+        ids: &[u32],
+        sampling: &Sampling,
+        uniforms: &[f64],
+    ) -> Result<Vec<Drawn>, GpuError> {
+        let (Some(best), Some(drawn), Some(steps)) = (self.plan.best, self.plan.drawn, &self.steps) else {
+            return Ok(Vec::new());
+        };
+        let mut turn = self.turn.lock().await;
+        let Turn { room, known, last } = &mut *turn;
+        let past = shared(known, ids);
+        known.clear();
+        let capacity = self.plan.layout.capacity;
+        let count = uniforms.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
+        let words: Vec<RunWords> = (0..count)
+            .zip(uniforms)
+            .map(|(index, uniform)| {
+                let position = ids.len() - 1 + index;
+                let predict = [position as u32];
+                let mut words = match index {
+                    0 => RunWords::new(self.plan.layout, past, &ids[past..], &[], &predict),
+                    _ => RunWords::new(self.plan.layout, position, &[0], &[], &predict),
+                };
+                if index > 0 {
+                    words.follow();
+                }
+                words.sample(sampling, *uniform);
+                words
+            })
+            .collect();
+        let Some(length) = words.first().map(|words| words.words().len()) else { return Ok(Vec::new()) };
+        let each = top::LIST + draw::DRAWN;
+        self.make_room(room, 0, count * each)?;
+        for (index, words) in words.iter().enumerate() {
+            self.gpu.write(steps, index * length, words.words());
+        }
+        let mut encoder = self.gpu.encoder();
+        for (index, words) in words.iter().enumerate() {
+            encoder.copy_buffer_to_buffer(steps, bytes(index * length), &self.run, 0, bytes(length));
+            let launches = self.launches(room, words, 0..self.plan.steps.len(), Scores::Drawn);
+            self.encode(&mut encoder, launches);
+            let mut to = bytes(index * each);
+            for (region, width) in [(best, top::LIST), (drawn, draw::DRAWN)] {
+                let at = bytes(region.offset as usize);
+                encoder.copy_buffer_to_buffer(&self.arena, at, &room.read, to, bytes(width));
+                to += bytes(width);
+            }
+        }
+        self.gpu.submit(encoder);
+        let values: Vec<f32> = self.gpu.read(&room.read, count * each).await?;
+        *last = words.into_iter().last().map(|words| (words, Scores::Drawn));
+
+        let read = |values: &[f32]| {
+            let (list, drawn) = values.split_at(top::LIST);
+            Some(Drawn { id: draw::read(drawn)?, best: Best::read(list)? })
+        };
+        let drawn: Vec<Drawn> = values.chunks(each).map_while(read).collect();
+        // What was computed after an undecided draw is of no use.
+        known.extend_from_slice(ids);
+        known.extend(drawn.iter().map(|drawn| drawn.id));
+        known.truncate(ids.len() - 1 + count);
+        Ok(drawn)
+    }
+}
