@@ -61,7 +61,7 @@ async function measure() {
   const processors = cpus();
   const machine = { cores: processors.length, processor: processors[0].model.trim() };
   const before = args.only.length > 0 && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
-  const results = { command: "cargo xtask bench peers", settings: how, machine };
+  const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
   // What is not measured now stays, in the order of shapes.json.
   const others = (list) => (list ?? []).filter(({ shape, name }) => !shapes.some((now) => now.name === (shape ?? name)));

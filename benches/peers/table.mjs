@@ -186,7 +186,6 @@ export function short(results) {
     `${met === all.length ? `All ${met} targets are met` : `${met} of ${all.length} targets are met`}. ${wrong === 0 ? "All engines' numbers agree with the reference." : `In ${wrong} of ${cells.length} comparisons an engine's numbers are wrong; the table says whose.`}`,
     "",
     "![Time of each engine for each model](benches/results/peers.svg)",
-    "",
-    "![How time grows with length and layers](benches/results/growth.svg)",
+    ...(results.growth.length > 0 ? ["", "![How time grows with length and layers](benches/results/growth.svg)"] : []),
   ].join("\n");
 }
