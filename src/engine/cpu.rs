@@ -7,10 +7,9 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::network::{Network, Outcome, Pass, input};
-use super::protocol::{EngineKind, Problem, Sampling};
+use super::protocol::{EngineKind, Problem};
 use super::session::{Session, card};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, TensorFile};
-use crate::gpu::Drawn;
 use crate::hub::Files;
 use crate::models::{Bert, Gpt2, KvCache, Recorder};
 use crate::tokenization::Tokenizer;
@@ -114,15 +113,6 @@ impl CpuNetwork {
 impl Network for CpuNetwork {
     fn run<'a>(&'a self, pass: &'a Pass<'a>) -> LocalBoxFuture<'a, Result<Outcome, Problem>> {
         self.pass(pass).boxed_local()
-    }
-
-    fn decode<'a>(
-        &'a self,
-        _: &'a [u32],
-        _: &'a Sampling,
-        _: &'a [f64],
-    ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
-        async { Ok(Vec::new()) }.boxed_local()
     }
 
     fn kernels(&self) -> LocalBoxFuture<'_, Result<Dispatches, Problem>> {

@@ -58,6 +58,15 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// The family whose model answers; none if a model is to be loaded.
+    pub fn family(&self) -> Option<Family> {
+        match self {
+            Ask::Load { .. } => None,
+            Ask::Run { family, .. } | Ask::Kernels { family } => Some(*family),
+            Ask::Generate { .. } => Some(Family::Gpt2),
+        }
+    }
+
     /// Load a checkpoint, wherever and however it is best computed.
     pub fn load(source: String) -> Ask {
         Ask::Load { source, engine: None, weights: None, instead: None }

@@ -4,7 +4,7 @@ use web_time::Instant;
 
 use super::check::Reference;
 use super::network::{Network, Outcome, Pass, input};
-use super::protocol::{EngineKind, Problem, RunRequest, Sampling, SelfCheck};
+use super::protocol::{Answer, Ask, EngineKind, Problem, RunRequest, Sampling, SelfCheck};
 use crate::checkpoint::{self, Checkpoint};
 use crate::gpu::{Best, Drawn};
 use crate::lesson::sampling::softmax;
@@ -55,6 +55,20 @@ impl Session {
     /// How its weights are kept.
     pub fn weights(&self) -> WeightType {
         self.weights
+    }
+
+    /// Answers what is asked of a loaded model.
+    ///
+    /// # Errors
+    /// As [`Session::run`], [`Session::kernels`] and [`Session::generate`].
+    pub async fn answer(&self, ask: &Ask) -> Result<Answer, Problem> {
+        Ok(match ask {
+            Ask::Run { run, .. } => Answer::Ran { run: Box::new(self.run(run).await?) },
+            Ask::Kernels { .. } => Answer::Kernels { kernels: self.kernels().await? },
+            Ask::Generate { generate } => Answer::Generated { steps: self.generate(generate).await? },
+            // It is loaded already.
+            Ask::Load { .. } => Answer::Loaded { model: self.card.clone() },
+        })
     }
 
     /// Compares its values with reference values.

@@ -11,10 +11,10 @@ use wgpu::{BindGroup, Buffer, BufferUsages, ComputePipeline};
 
 use super::decode::DECODED;
 use super::device::{Gpu, GpuError};
-use super::kernels::linear::Rows;
 use super::kernels::top::Best;
 use super::kernels::{Op, RunWords, top};
-use super::plan::{Place, Plan, Scores, Step};
+use super::plan::{Plan, Scores, Step};
+use super::reading::{Reading, Source};
 use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
 
 /// What a run computes.
@@ -102,50 +102,6 @@ struct Replaced {
     state: usize,
     /// Its place in the arena, in numbers.
     row: Range<usize>,
-}
-
-/// Where an activation is once the GPU is done.
-enum Source {
-    /// These numbers of what was read from the arena.
-    Arena(Range<usize>),
-    /// These numbers of what was read from the trace.
-    Trace(Range<usize>),
-    /// All rows of logits, which may be read in several turns.
-    Logits,
-    /// Known without asking the GPU.
-    Known(Vec<f32>),
-}
-
-/// What one run reads back.
-#[derive(Default)]
-struct Reading {
-    /// From the arena, in numbers, one after the other.
-    arena: Vec<Range<usize>>,
-    /// How many numbers those are.
-    from_arena: usize,
-    /// How many numbers are taken from the trace.
-    from_trace: usize,
-}
-
-impl Reading {
-    /// Takes `range` of the arena along; says where it will be among what is read.
-    fn take(&mut self, range: Range<usize>) -> Range<usize> {
-        let start = self.from_arena;
-        self.from_arena += range.len();
-        self.arena.push(range);
-        start..self.from_arena
-    }
-
-    /// Makes place for `count` numbers of trace; says where.
-    fn trace(&mut self, count: usize) -> Range<usize> {
-        let start = self.from_trace;
-        self.from_trace += count;
-        start..self.from_trace
-    }
-
-    fn len(&self) -> usize {
-        self.from_arena + self.from_trace
-    }
 }
 
 impl GpuModel {
@@ -266,7 +222,7 @@ impl GpuModel {
             .order
             .iter()
             .filter(|hook| input.want.contains(hook))
-            .filter_map(|hook| self.piece(*hook, predict.len(), input.ablate, &mut words, &mut reading))
+            .filter_map(|hook| self.plan.piece(*hook, predict.len(), input.ablate, &mut words, &mut reading))
             .collect();
         let values = self.submit(room, &words, &reading, &replaced, scores, false).await?;
         let (arena, trace) = values.split_at(reading.from_arena);
@@ -308,48 +264,6 @@ impl GpuModel {
         }
         let next_sentence = next_sentence_at.map(|at| arena[at].to_vec());
         Ok(Output { logits, best, next_sentence, activations, computed: ids.len() })
-    }
-
-    /// Asks for an activation: where it will be, and its shape. None if the model does not have it.
-    fn piece(
-        &self,
-        hook: Hook,
-        predicted: usize,
-        ablate: &Ablation,
-        words: &mut RunWords,
-        reading: &mut Reading,
-    ) -> Option<(Hook, Vec<usize>, Source)> {
-        let (past, rows) = (words.past(), words.rows());
-        let keys = past + rows;
-        if let Hook::Mask(_) = hook {
-            let seen = ablate.visible(rows, keys, self.plan.causal);
-            let cells = seen.into_iter().map(|seen| f32::from(u8::from(seen)));
-            return Some((hook, vec![rows, keys], Source::Known(cells.collect())));
-        }
-        let divided = |count: usize, width: u32, heads: usize| match heads {
-            0 => vec![count, width as usize],
-            heads => vec![count, heads, width as usize / heads],
-        };
-        Some(match self.plan.place(hook)? {
-            Place::Rows { region, rows: Rows::New, heads } => {
-                let source = Source::Arena(reading.take(region.rows(past..keys)));
-                (hook, divided(rows, region.width, heads), source)
-            }
-            Place::Rows { region, rows: Rows::First, .. } => {
-                (hook, vec![region.width as usize], Source::Arena(reading.take(region.rows(0..1))))
-            }
-            Place::Rows { region, .. } => (hook, vec![predicted, region.width as usize], Source::Logits),
-            Place::Traced { slot, width, heads } => {
-                let at = reading.trace(rows * width as usize);
-                words.want(slot, at.start as u32);
-                (hook, divided(rows, width, heads), Source::Trace(at))
-            }
-            Place::Map { slot, heads } => {
-                let at = reading.trace(heads * rows * keys);
-                words.want(slot, at.start as u32);
-                (hook, vec![heads, rows, keys], Source::Trace(at))
-            }
-        })
     }
 
     /// Computes the runs that hidden states are taken from, and keeps those.

@@ -11,7 +11,7 @@ use super::execute::{GpuModel, bytes};
 use super::kernels::{NONE, Op, Widths};
 use super::plan::{Fold, MatrixPlan, Plan};
 use super::weights::WeightType;
-use crate::checkpoint::{Checkpoint, CheckpointError, Numbers};
+use crate::checkpoint::{Checkpoint, CheckpointError, Numbers, Tensor};
 
 /// Words of 32 bits that are brought into the kernels' layout at once: 4 MiB.
 const CHUNK: usize = 1 << 20;
@@ -49,34 +49,30 @@ impl Loading {
     /// [`CheckpointError::NotFinite`] for a weight that is no number.
     pub fn take(&mut self, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
         let GpuModel { gpu, plan, vectors, .. } = &self.model;
+        let is_it = |tensor: &&Tensor| tensor.key == key;
+        let of_matrices = plan.matrices.iter().flat_map(|matrix| &matrix.parts).map(|part| &part.tensor);
+        let Some(tensor) = plan.loads.iter().map(|load| &load.tensor).chain(of_matrices).find(is_it) else {
+            return Ok(());
+        };
+        let numbers = tensor.numbers(bytes)?;
         for load in plan.loads.iter().filter(|load| load.tensor.key == key) {
-            let numbers = load.tensor.numbers(bytes)?.to_vec();
-            gpu.write(vectors, load.at as usize, bytemuck::cast_slice(&numbers));
+            gpu.write(vectors, load.at as usize, bytemuck::cast_slice(&numbers.to_vec()));
         }
-        let mut keep = false;
         for (index, matrix) in plan.matrices.iter().enumerate() {
-            if matrix.parts.iter().all(|part| part.tensor.key != key) {
+            let parts = matrix.parts.iter().map(|part| &part.tensor);
+            if !parts.clone().any(|tensor| tensor.key == key) {
                 continue;
             }
-            let parts = matrix.parts.iter().map(|part| {
-                let kept = self.kept.get(&part.tensor.key).map(Vec::as_slice);
-                kept.or((part.tensor.key == key).then_some(bytes)).map(|bytes| part.tensor.numbers(bytes))
-            });
-            let parts: Option<Vec<_>> = parts.collect();
-            match parts {
-                Some(parts) => self.write(index, &parts.into_iter().collect::<Result<Vec<_>, _>>()?),
-                None => keep = true,
+            if matrix.parts.len() == 1 {
+                self.write(index, &[numbers]);
+                continue;
             }
-        }
-        if keep {
             self.kept.insert(key.to_owned(), bytes.to_vec());
-        } else {
-            let together = plan.matrices.iter().filter(|matrix| {
-                matrix.parts.len() > 1 && matrix.parts.iter().any(|part| part.tensor.key == key)
-            });
-            for part in together.flat_map(|matrix| &matrix.parts) {
-                self.kept.remove(&part.tensor.key);
-            }
+            let together = parts.clone().map(|tensor| Some((tensor, self.kept.get(&tensor.key)?)));
+            let Some(together) = together.collect::<Option<Vec<_>>>() else { continue };
+            let together = together.into_iter().map(|(tensor, bytes)| tensor.numbers(bytes));
+            self.write(index, &together.collect::<Result<Vec<_>, _>>()?);
+            parts.for_each(|tensor| drop(self.kept.remove(&tensor.key)));
         }
         gpu.flush();
         Ok(())

@@ -7,7 +7,8 @@
 //! - [`builder`]: the parts that it is written in
 //! - [`bert`], [`gpt2`]: the forward passes, as the papers write them
 //! - [`load`]: a checkpoint's weights on their way to the GPU, a tensor after the other
-//! - [`execute`]: one run of a plan, and what is read back of it
+//! - [`execute`]: one run of a plan
+//! - [`reading`]: what is read back of it
 //! - [`decode`]: tokens that are drawn on the GPU, several before it answers
 //!
 //! Absent: I/O, tokenizers, Burn. A run makes no pipeline, no buffer and no bind group: it writes one small buffer,
@@ -22,6 +23,7 @@ mod gpt2;
 pub mod kernels;
 mod load;
 mod plan;
+mod reading;
 mod weights;
 
 pub use decode::{DECODED, Drawn};

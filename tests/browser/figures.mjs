@@ -10,6 +10,7 @@ import { ask, launch, newPage, openCloze } from "./support/browser.mjs";
 import { randomGpt } from "./support/checkpoint.mjs";
 import { compressed, median, writeReadme } from "./support/results.mjs";
 import { ROOT, serve } from "./support/server.mjs";
+import { told } from "./support/watch.mjs";
 
 /** 16 tokens of BERT, with [CLS] and [SEP]. */
 const WORDS = "The cat sat on the mat and the dog ran to the old house";
@@ -91,28 +92,13 @@ async function busyPerToken(browser) {
   try {
     await openCloze(page, server.origin);
     await ask(page, "load", `url:${server.origin}/gpt/`, { engine: "webgpu" });
-    return await page.evaluate(
-      async ({ warmUps, runs }) => {
-        const busy = () =>
-          new Promise((resolve) => {
-            const channel = new BroadcastChannel("busy");
-            channel.onmessage = ({ data }) => {
-              if (data === "ask") return;
-              channel.close();
-              resolve(data);
-            };
-            channel.postMessage("ask");
-          });
-        const times = [];
-        for (let i = -warmUps; i < runs; i++) {
-          const before = await busy();
-          const steps = await window.cloze.generate({ text: "the", maxNewTokens: 32, temperature: 0 });
-          if (i >= 0) times.push(((await busy()) - before) / steps.length);
-        }
-        return times.toSorted((a, b) => a - b)[times.length >> 1];
-      },
-      { warmUps: WARM_UPS, runs: RUNS },
-    );
+    const times = [];
+    for (let i = -WARM_UPS; i < RUNS; i++) {
+      const before = await told(page, "busy");
+      const steps = await ask(page, "generate", { text: "the", maxNewTokens: 32, temperature: 0 });
+      if (i >= 0) times.push(((await told(page, "busy")) - before) / steps.length);
+    }
+    return median(times);
   } finally {
     await page.context().close();
     await server.close();

@@ -19,29 +19,18 @@ pub(crate) struct Models {
 
 impl Answers for Models {
     async fn answer(self: Rc<Self>, _: u32, ask: Ask) -> Option<Result<Answer, Problem>> {
-        Some(match ask {
-            Ask::Load { source, engine, instead, .. } => self.load(&source, engine, instead).await,
-            Ask::Run { family, run } => match self.session(family) {
-                Ok(session) => session.run(&run).await.map(|run| Answer::Ran { run: Box::new(run) }),
-                Err(problem) => Err(problem),
-            },
-            Ask::Kernels { family } => match self.session(family) {
-                Ok(session) => session.kernels().await.map(|kernels| Answer::Kernels { kernels }),
-                Err(problem) => Err(problem),
-            },
-            Ask::Generate { generate } => match self.session(Family::Gpt2) {
-                Ok(session) => session.generate(&generate).await.map(|steps| Answer::Generated { steps }),
-                Err(problem) => Err(problem),
-            },
+        if let Ask::Load { source, engine, instead, .. } = ask {
+            return Some(self.load(&source, engine, instead).await);
+        }
+        let session = ask.family().and_then(|family| self.sessions.borrow().get(&family).cloned());
+        Some(match session {
+            Some(session) => session.answer(&ask).await,
+            None => Err(Problem::no_model()),
         })
     }
 }
 
 impl Models {
-    fn session(&self, family: Family) -> Result<Rc<Session>, Problem> {
-        self.sessions.borrow().get(&family).cloned().ok_or_else(Problem::no_model)
-    }
-
     /// Loads a checkpoint, checks its numbers where there are reference values, and tells the page.
     async fn load(
         &self,

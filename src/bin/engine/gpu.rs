@@ -30,7 +30,7 @@ pub(crate) struct Gpu {
     /// How often it was taken away.
     losses: Cell<u32>,
     /// Whether it computed the reference values of a model of ours.
-    proven: Cell<bool>,
+    pub(crate) proven: Cell<bool>,
 }
 
 /// How often a GPU that was taken away is asked for again.
@@ -40,11 +40,6 @@ impl Gpu {
     /// The adapter, once one was found.
     pub(crate) fn adapter(&self) -> Option<Adapter> {
         self.adapter.borrow().clone()
-    }
-
-    /// Whether it computed the reference values of a model of ours.
-    pub(crate) fn proven(&self) -> &Cell<bool> {
-        &self.proven
     }
 
     /// If the device was taken away: what is said of that, and whether another may be asked for.

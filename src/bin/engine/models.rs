@@ -50,18 +50,13 @@ pub(crate) struct Models {
 
 impl Answers for Models {
     async fn answer(self: Rc<Self>, id: u32, ask: Ask) -> Option<Result<Answer, Problem>> {
-        let family = match &ask {
-            Ask::Load { source, engine, weights, .. } => {
-                let source = source.clone();
-                return Some(self.load(&source, *engine, *weights).await);
-            }
-            Ask::Run { family, .. } | Ask::Kernels { family } => *family,
-            Ask::Generate { .. } => Family::Gpt2,
-        };
-        let place = self.places.borrow().get(&family).cloned();
+        if let Ask::Load { source, engine, weights, .. } = ask {
+            return Some(self.load(&source, engine, weights).await);
+        }
+        let place = ask.family().and_then(|family| self.places.borrow().get(&family).cloned());
         match place {
             None => return Some(Err(Problem::no_model())),
-            Some(Place::Gpu(model)) => match model.answer(&ask).await {
+            Some(Place::Gpu(model)) => match model.session.answer(&ask).await {
                 Err(problem) if problem.is_of_the_gpu() => {
                     // Nothing is lost: the CPU does it again.
                     if let Err(problem) = Rc::clone(&self).leave_gpu(&model, problem).await {
@@ -77,15 +72,6 @@ impl Answers for Models {
 }
 
 impl OnGpu {
-    async fn answer(&self, ask: &Ask) -> Result<Answer, Problem> {
-        Ok(match ask {
-            Ask::Run { run, .. } => Answer::Ran { run: Box::new(self.session.run(run).await?) },
-            Ask::Kernels { .. } => Answer::Kernels { kernels: self.session.kernels().await? },
-            Ask::Generate { generate } => Answer::Generated { steps: self.session.generate(generate).await? },
-            Ask::Load { .. } => Answer::Loaded { model: self.session.card().clone() },
-        })
-    }
-
     /// Compares its values with the reference, where there is one.
     async fn check(&self) -> Result<Option<SelfCheck>, Problem> {
         let Some(reference) = &self.reference else { return Ok(None) };
@@ -169,14 +155,14 @@ impl Models {
     /// ours.
     async fn prove(&self, model: &OnGpu) -> Result<Option<SelfCheck>, Problem> {
         let check = model.check().await?;
-        if check.is_none() && !self.gpu.proven().get() {
+        if check.is_none() && !self.gpu.proven.get() {
             let name = match model.session.card().family {
                 Family::Bert => "bert",
                 Family::Gpt2 => "gpt",
             };
             self.load_on_gpu(name, None).await?.check().await?;
         }
-        self.gpu.proven().set(true);
+        self.gpu.proven.set(true);
         Ok(check)
     }
 

@@ -1,4 +1,4 @@
-// Lets a test ask how many bytes the engine's program and its GPU buffers take.
+// Lets a test ask the worker something: how many bytes the engine's program and its GPU buffers take, for example.
 
 /** The worker's loader with the counting before it. */
 export const watched = (script) => `
@@ -26,12 +26,12 @@ export const watched = (script) => `
   channel.onmessage = ({ data }) => data === "ask" && channel.postMessage({ wasm: memory.buffer.byteLength, gpu: onGpu });
   ${script}`;
 
-/** Bytes of the engine's program and of its GPU buffers, on a page whose loader is watched. */
-export const bytes = (page) =>
+/** What the worker answers on a channel where it listens for "ask". */
+export const told = (page, channel) =>
   page.evaluate(
-    () =>
+    (name) =>
       new Promise((resolve) => {
-        const channel = new BroadcastChannel("bytes");
+        const channel = new BroadcastChannel(name);
         channel.onmessage = ({ data }) => {
           if (data === "ask") return;
           channel.close();
@@ -39,4 +39,8 @@ export const bytes = (page) =>
         };
         channel.postMessage("ask");
       }),
+    channel,
   );
+
+/** Bytes of the engine's program and of its GPU buffers, on a page whose loader is watched. */
+export const bytes = (page) => told(page, "bytes");
