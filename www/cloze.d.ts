@@ -226,7 +226,7 @@ export interface Prediction {
 export interface Activation {
   /** The length of each axis. */
   shape: number[];
-  /** The values, last axis fastest. */
+  /** The values, last axis fastest: a view of one array that all activations of an answer share. */
   data: Float32Array;
 }
 

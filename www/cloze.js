@@ -98,14 +98,14 @@
     return units;
   }
 
-  /** Cuts the values that came as one array into one array for each activation. */
+  /** Cuts the values that came as one array into one for each activation: views of it, since a run can have millions. */
   function cutter(floats) {
     let from = 0;
     return (activations) =>
       Object.fromEntries(
         activations.map(({ hook, shape }) => {
           const to = from + shape.reduce((product, length) => product * length, 1);
-          const data = floats.slice(from, to);
+          const data = floats.subarray(from, to);
           from = to;
           return [hook, { shape, data }];
         }),
