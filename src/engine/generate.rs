@@ -5,7 +5,7 @@ use web_time::Instant;
 use super::protocol::{GenerateRequest, Problem, RunRequest, Sampling, Step};
 use super::session::{Session, TOP_K};
 use crate::gpu::{DECODED, Drawn};
-use crate::lesson::sampling::{distribution, draw, softmax, uniform};
+use crate::lesson::sampling::{sample, uniform};
 use crate::trace::{Family, Hook, Token};
 
 /// How long the GPU may be busy with one submission, in ms: other requests wait for it, and a browser takes a GPU away that
@@ -115,15 +115,14 @@ impl Continued<'_> {
         let logits =
             run.activation(Hook::Logits).map(|recorded| recorded.data.as_slice()).unwrap_or_default();
         let logits = &logits[logits.len().saturating_sub(vocabulary)..];
-        let considered = distribution(logits, self.sampling());
-        let drawn = draw(&considered, self.sampling(), self.steps.len());
+        let drawn = sample(logits, self.sampling(), self.steps.len());
         // A vocabulary may have more rows than the tokenizer has pieces.
         let token = drawn.and_then(|id| self.session.drawn_token(&run.tokens, id, self.request.text.len()));
         let Some(token) = token else {
             self.over = true;
             return Ok(());
         };
-        let top = self.session.top(&softmax(logits), TOP_K);
+        let top = run.predictions.pop().map(|last| last.top).unwrap_or_default();
         if !logits_wanted {
             run.activations.retain(|activation| activation.hook != Hook::Logits);
         }

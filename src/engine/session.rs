@@ -308,7 +308,7 @@ impl Session {
     }
 
     /// The `count` most probable pieces; of equals the one with the lower id comes first.
-    pub(super) fn top(&self, probabilities: &[f32], count: usize) -> Vec<Candidate> {
+    fn top(&self, probabilities: &[f32], count: usize) -> Vec<Candidate> {
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         let falling = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
         if count < order.len() {

@@ -109,6 +109,16 @@ pub fn draw(distribution: &[Considered], sampling: &Sampling, step: usize) -> Op
     drawn
 }
 
+/// The id drawn at `step` (counted from 0) from the [`distribution`] of `logits`. To draw the most probable piece nothing needs
+/// to be put in order.
+pub fn sample(logits: &[f32], sampling: &Sampling, step: usize) -> Option<u32> {
+    if sampling.temperature > 0.0 || sampling.temperature.is_nan() {
+        return draw(&distribution(logits, sampling), sampling, step);
+    }
+    let possible = (0u32..).zip(logits).filter(|(_, logit)| **logit > f32::NEG_INFINITY);
+    possible.min_by(|(_, a), (_, b)| falling(**a, **b)).map(|(id, _)| id)
+}
+
 /// e^((logit − largest) ÷ temperature) for each logit; the largest gets 1.
 fn weights(logits: &[f32], temperature: f64) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -220,6 +230,15 @@ mod tests {
         for step in 0..20 {
             assert_eq!(draw(&distribution(&[1.0, 3.0, 3.0, 2.0], &cold), &cold, step), Some(1));
         }
+        let (inf, nan) = (f32::INFINITY, f32::NAN);
+        for logits in [&[1.0, 3.0, 3.0][..], &[nan, -inf, -2.0], &[inf, 1.0, inf], &[nan, nan], &[-inf], &[]]
+        {
+            assert_eq!(sample(logits, &cold, 7), draw(&distribution(logits, &cold), &cold, 7), "{logits:?}");
+        }
+        assert_eq!(
+            sample(&[1.0, 3.0, 3.0], &PLAIN, 7),
+            draw(&distribution(&[1.0, 3.0, 3.0], &PLAIN), &PLAIN, 7)
+        );
         // Too close for their f32 probabilities to differ: the logits decide.
         let near = [1.0, f32::from_bits(1.0f32.to_bits() + 1)];
         assert_eq!(after(&near, cold), [(1, 1.0)]);
