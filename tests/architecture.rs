@@ -177,10 +177,11 @@ fn only_the_hub_fetches() {
     }
 }
 
-/// Invariant 5: each engine reads tensors back in one place, which reads what was asked for.
+/// Invariant 5: each engine reads tensors back in one place, which reads what was asked for. The CPU's linear maps take their
+/// input out of its tensor, too: it lies in the same memory.
 #[test]
 fn tensors_are_read_back_in_one_place() {
-    let readers = ["models/recorder.rs", "gpu/device.rs"];
+    let readers = ["models/recorder.rs", "models/dense.rs", "gpu/device.rs"];
     for source in sources().iter().filter(|source| !readers.contains(&source.path.as_str())) {
         for call in ["into_data", "to_data", "into_scalar", "Transaction", "map_async"] {
             assert!(!source.code.contains(call), "src/{} reads a tensor back by {call}", source.path);

@@ -1,6 +1,6 @@
 //! The weights' file as a whole, for engines that keep the weights in memory.
 
-use super::{CheckpointError, Header, Matrix, Tensor};
+use super::{CheckpointError, Header, Tensor};
 
 /// The bytes of a `model.safetensors` with their header, read and checked.
 #[derive(Debug)]
@@ -43,48 +43,5 @@ impl TensorFile {
     /// As [`TensorFile::bytes`]; [`CheckpointError::NotFinite`] if one of them is infinite or undefined.
     pub fn vector(&self, tensor: &Tensor) -> Result<Vec<f32>, CheckpointError> {
         Ok(tensor.numbers(self.bytes(tensor)?)?.to_vec())
-    }
-
-    /// The numbers of a table of this file, `[rows, cols]`, a row after the other.
-    ///
-    /// # Errors
-    /// As [`TensorFile::vector`].
-    pub fn matrix(&self, matrix: &Matrix) -> Result<Vec<f32>, CheckpointError> {
-        let values = self.vector(&matrix.tensor)?;
-        Ok(if matrix.transposed { transposed(&values, matrix.cols, matrix.rows) } else { values })
-    }
-}
-
-/// `[rows, cols]` to `[cols, rows]`, in tiles that fit the processor's cache.
-fn transposed(values: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    const TILE: usize = 32;
-    let mut out = vec![0.0; values.len()];
-    for top in (0..rows).step_by(TILE) {
-        for left in (0..cols).step_by(TILE) {
-            for row in top..rows.min(top + TILE) {
-                for col in left..cols.min(left + TILE) {
-                    out[col * rows + row] = values[row * cols + col];
-                }
-            }
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn transposing_moves_every_value_to_its_place() {
-        for (rows, cols) in [(1, 1), (1, 7), (3, 2), (33, 65), (64, 32)] {
-            let values: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
-            let out = transposed(&values, rows, cols);
-            for row in 0..rows {
-                for col in 0..cols {
-                    assert_eq!(out[col * rows + row], values[row * cols + col], "{rows} x {cols}");
-                }
-            }
-        }
     }
 }

@@ -2,49 +2,53 @@
 //!
 //! Post-norm blocks: each sublayer's output is added to its input and then normalised.
 
-use burn::nn::{LayerNorm, Linear};
+use std::sync::Arc;
+
+use burn::nn::LayerNorm;
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
+use cloze_arithmetic::Panels;
 
 use super::Recorder;
-use super::parts::{Heads, Visible, Weights, activate, attend, keep, lookup, split_heads};
+use super::dense::{self, Dense, activate};
+use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
 use crate::checkpoint::{self, Activation, BertConfig, BertLayer, BertWeights, CheckpointError, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
 
 /// The network with its heads; a head that the checkpoint lacks is none.
 pub struct Bert {
-    word: Tensor<2>,
+    word: Arc<Panels>,
     position: Tensor<2>,
     token_type: Tensor<2>,
     embed_norm: LayerNorm,
     layers: Vec<Layer>,
-    pooler: Option<Linear>,
-    next_sentence: Option<Linear>,
+    pooler: Option<Dense>,
+    next_sentence: Option<Dense>,
     mlm: Option<MlmHead>,
 }
 
 struct Layer {
     index: usize,
     heads: usize,
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attn_output: Linear,
+    query: Dense,
+    key: Dense,
+    value: Dense,
+    attn_output: Dense,
     attn_norm: LayerNorm,
-    intermediate: Linear,
+    intermediate: Dense,
     activation: Activation,
-    output: Linear,
+    output: Dense,
     output_norm: LayerNorm,
 }
 
 /// The masked-language-model head: a transform, then the word table as decoder.
 struct MlmHead {
-    transform: Linear,
+    transform: Dense,
     activation: Activation,
     norm: LayerNorm,
     /// The word table again, `[vocabulary, hidden]`, unless the checkpoint unties it.
-    decoder: Tensor<2>,
-    bias: Tensor<1>,
+    decoder: Arc<Panels>,
+    bias: Vec<f32>,
 }
 
 /// What a forward pass returns beside what it recorded.
@@ -67,23 +71,23 @@ impl Bert {
         device: &Device,
     ) -> Result<Bert, CheckpointError> {
         let read = Weights { file, device };
-        let word = read.matrix(&weights.word)?;
+        let word = read.words(&weights.word)?;
         let eps = config.layer_norm_eps;
         let mlm = |head: &checkpoint::MlmHead| {
-            let decoder = head.decoder.as_ref().map(|decoder| read.matrix(decoder)).transpose()?;
+            let decoder = head.decoder.as_ref().map(|decoder| read.words(decoder)).transpose()?;
             Ok(MlmHead {
-                transform: read.linear(&head.transform)?,
+                transform: read.dense(&head.transform)?,
                 activation: config.hidden_act,
                 norm: read.norm(&head.norm, eps)?,
                 decoder: decoder.unwrap_or_else(|| word.clone()),
-                bias: read.vector(&head.decoder_bias)?,
+                bias: file.vector(&head.decoder_bias)?,
             })
         };
-        let linear = |map: &Option<checkpoint::Linear>| map.as_ref().map(|map| read.linear(map)).transpose();
+        let linear = |map: &Option<checkpoint::Linear>| map.as_ref().map(|map| read.dense(map)).transpose();
         let layers = weights.layers.iter().enumerate();
         Ok(Bert {
-            position: read.matrix(&weights.position)?,
-            token_type: read.matrix(&weights.token_type)?,
+            position: read.table(&weights.position)?,
+            token_type: read.table(&weights.token_type)?,
             embed_norm: read.norm(&weights.embed_norm, eps)?,
             layers: layers
                 .map(|(index, layer)| Layer::new(index, config, layer, &read))
@@ -108,7 +112,7 @@ impl Bert {
         rec: &mut Recorder,
     ) -> Output {
         let positions: Vec<u32> = (0..ids.len() as u32).collect();
-        let token = keep(lookup(&self.word, ids), ablate, Embedding::Token); // [position, hidden]
+        let token = keep(dense::words(&self.word, ids, &self.position.device()), ablate, Embedding::Token); // [position, hidden]
         let token = rec.record(Hook::Embed, token);
         let position = keep(lookup(&self.position, &positions), ablate, Embedding::Position);
         let position = rec.record(Hook::PosEmbed, position);
@@ -154,14 +158,14 @@ impl Layer {
         Ok(Layer {
             index,
             heads: config.num_attention_heads,
-            query: read.linear(&weights.query)?,
-            key: read.linear(&weights.key)?,
-            value: read.linear(&weights.value)?,
-            attn_output: read.linear(&weights.attn_output)?,
+            query: read.dense(&weights.query)?,
+            key: read.dense(&weights.key)?,
+            value: read.dense(&weights.value)?,
+            attn_output: read.dense(&weights.attn_output)?,
             attn_norm: read.norm(&weights.attn_norm, eps)?,
-            intermediate: read.linear(&weights.intermediate)?,
+            intermediate: read.dense(&weights.intermediate)?,
             activation: config.hidden_act,
-            output: read.linear(&weights.output)?,
+            output: read.dense(&weights.output)?,
             output_norm: read.norm(&weights.output_norm, eps)?,
         })
     }
@@ -189,6 +193,6 @@ impl MlmHead {
     /// `[position, hidden]` to `[position, vocabulary]`.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let x = self.norm.forward(activate(self.activation, self.transform.forward(x)));
-        x.matmul(self.decoder.clone().transpose()) + self.bias.clone().unsqueeze()
+        dense::map(&self.decoder, x, &self.bias)
     }
 }

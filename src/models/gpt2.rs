@@ -2,22 +2,26 @@
 //!
 //! Pre-norm blocks: each sublayer reads a normalised copy of the residual stream and adds to it.
 
-use burn::nn::{LayerNorm, Linear};
+use std::sync::Arc;
+
+use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
+use cloze_arithmetic::Panels;
 
 use super::Recorder;
-use super::parts::{Heads, Visible, Weights, activate, attend, keep, lookup, split_heads};
+use super::dense::{self, Dense, activate};
+use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
 use crate::checkpoint::{Activation, CheckpointError, Gpt2Config, Gpt2Layer, Gpt2Weights, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
 
 /// The network with its language-model head.
 pub struct Gpt2 {
-    wte: Tensor<2>,
+    wte: Arc<Panels>,
     wpe: Tensor<2>,
     layers: Vec<Layer>,
     ln_f: LayerNorm,
     /// `wte` again, `[vocabulary, hidden]`, unless the checkpoint unties it.
-    lm_head: Tensor<2>,
+    lm_head: Arc<Panels>,
 }
 
 struct Layer {
@@ -25,12 +29,12 @@ struct Layer {
     heads: usize,
     scale: f32,
     ln_1: LayerNorm,
-    c_attn: Linear,
-    attn_proj: Linear,
+    c_attn: Dense,
+    attn_proj: Dense,
     ln_2: LayerNorm,
-    c_fc: Linear,
+    c_fc: Dense,
     activation: Activation,
-    mlp_proj: Linear,
+    mlp_proj: Dense,
 }
 
 /// Keys and values of the positions that were computed already: a step then costs one token's work.
@@ -100,11 +104,11 @@ impl Gpt2 {
         device: &Device,
     ) -> Result<Gpt2, CheckpointError> {
         let read = Weights { file, device };
-        let wte = read.matrix(&weights.wte)?;
-        let lm_head = weights.lm_head.as_ref().map(|head| read.matrix(head)).transpose()?;
+        let wte = read.words(&weights.wte)?;
+        let lm_head = weights.lm_head.as_ref().map(|head| read.words(head)).transpose()?;
         let layers = weights.layers.iter().enumerate();
         Ok(Gpt2 {
-            wpe: read.matrix(&weights.wpe)?,
+            wpe: read.table(&weights.wpe)?,
             layers: layers
                 .map(|(index, layer)| Layer::new(index, config, layer, &read))
                 .collect::<Result<_, _>>()?,
@@ -130,7 +134,7 @@ impl Gpt2 {
         let past = cache.len();
         let new = &ids[past..];
         let positions: Vec<u32> = (past as u32..ids.len() as u32).collect();
-        let token = keep(lookup(&self.wte, new), ablate, Embedding::Token); // [position, hidden]
+        let token = keep(dense::words(&self.wte, new, &self.wpe.device()), ablate, Embedding::Token); // [position, hidden]
         let token = rec.record(Hook::Embed, token);
         let position = keep(lookup(&self.wpe, &positions), ablate, Embedding::Position);
         let position = rec.record(Hook::PosEmbed, position);
@@ -143,7 +147,7 @@ impl Gpt2 {
         cache.ids.extend_from_slice(new);
         let x = rec.record(Hook::FinalHidden, self.ln_f.forward(x));
 
-        let head = |x: Tensor<2>| x.matmul(self.lm_head.clone().transpose());
+        let head = |x: Tensor<2>| dense::map(&self.lm_head, x, &[]);
         let last = new.len() - 1;
         if rec.wants(Hook::Logits) && !last_only {
             return rec.record(Hook::Logits, head(x)).narrow(0, last, 1);
@@ -165,12 +169,12 @@ impl Layer {
             heads: config.n_head,
             scale: config.attention_scale(index),
             ln_1: read.norm(&weights.ln_1, eps)?,
-            c_attn: read.linear(&weights.c_attn)?,
-            attn_proj: read.linear(&weights.c_proj)?,
+            c_attn: read.dense(&weights.c_attn)?,
+            attn_proj: read.dense(&weights.c_proj)?,
             ln_2: read.norm(&weights.ln_2, eps)?,
-            c_fc: read.linear(&weights.c_fc)?,
+            c_fc: read.dense(&weights.c_fc)?,
             activation: config.activation_function,
-            mlp_proj: read.linear(&weights.mlp_proj)?,
+            mlp_proj: read.dense(&weights.mlp_proj)?,
         })
     }
 

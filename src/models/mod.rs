@@ -4,6 +4,7 @@
 //! a forward pass returns tensors; [`Recorder`] holds what was asked for until the engine reads it.
 
 pub mod bert;
+mod dense;
 pub mod gpt2;
 mod parts;
 mod recorder;

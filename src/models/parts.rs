@@ -1,11 +1,14 @@
 //! What both networks are made of: Burn's layers filled with a checkpoint's weights, and attention.
 
+use std::sync::Arc;
+
 use burn::module::Param;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
-use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax, tanh};
+use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use cloze_arithmetic::Panels;
 
 use super::Recorder;
+use super::dense::{Dense, softmax};
 use crate::checkpoint::{self, CheckpointError, Matrix, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
 
@@ -25,16 +28,25 @@ impl Weights<'_> {
         Ok(Tensor::from_data(TensorData::new(values, [tensor.count]), self.device))
     }
 
-    pub(super) fn matrix(&self, matrix: &Matrix) -> Result<Tensor<2>, CheckpointError> {
-        let values = self.file.matrix(matrix)?;
+    /// A table that is only looked up in, `[rows, columns]`.
+    pub(super) fn table(&self, matrix: &Matrix) -> Result<Tensor<2>, CheckpointError> {
+        let values = self.file.vector(&matrix.tensor)?;
         Ok(Tensor::from_data(TensorData::new(values, [matrix.rows, matrix.cols]), self.device))
     }
 
-    pub(super) fn linear(&self, linear: &checkpoint::Linear) -> Result<Linear, CheckpointError> {
-        Ok(Linear {
-            weight: Param::from_tensor(self.matrix(&linear.weight)?),
-            bias: Some(Param::from_tensor(self.vector(&linear.bias)?)),
-        })
+    /// A table of words, `[words, hidden]`, as the map from a hidden state to a score for each word.
+    pub(super) fn words(&self, table: &Matrix) -> Result<Arc<Panels>, CheckpointError> {
+        Ok(Arc::new(self.panels(&table.turned())?))
+    }
+
+    pub(super) fn dense(&self, linear: &checkpoint::Linear) -> Result<Dense, CheckpointError> {
+        Ok(Dense::new(self.panels(&linear.weight)?, self.file.vector(&linear.bias)?))
+    }
+
+    /// `[in, out]`, whichever way it lies in the file.
+    fn panels(&self, matrix: &Matrix) -> Result<Panels, CheckpointError> {
+        let values = self.file.vector(&matrix.tensor)?;
+        Ok(Panels::new(matrix.rows, matrix.cols, |row, col| values[matrix.index(row, col)]))
     }
 
     pub(super) fn norm(&self, norm: &checkpoint::Norm, epsilon: f64) -> Result<LayerNorm, CheckpointError> {
@@ -42,16 +54,6 @@ impl Weights<'_> {
         layer.gamma = Param::from_tensor(self.vector(&norm.gamma)?);
         layer.beta = Some(Param::from_tensor(self.vector(&norm.beta)?));
         Ok(layer)
-    }
-}
-
-pub(super) fn activate<const D: usize>(activation: checkpoint::Activation, x: Tensor<D>) -> Tensor<D> {
-    match activation {
-        checkpoint::Activation::Gelu => gelu(x),
-        checkpoint::Activation::GeluTanh => gelu_approximate(x),
-        checkpoint::Activation::Relu => relu(x),
-        checkpoint::Activation::Silu => silu(x),
-        checkpoint::Activation::Tanh => tanh(x),
     }
 }
 
@@ -108,7 +110,7 @@ pub(super) fn attend(
         Some(bias) => scores + bias.clone().unsqueeze::<3>(),
         None => scores,
     };
-    let mut pattern = softmax(scores, 2);
+    let mut pattern = softmax(scores);
     if visible.edited {
         // A query that sees nothing would look everywhere alike.
         let device = pattern.device();

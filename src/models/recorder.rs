@@ -51,17 +51,19 @@ impl Recorder {
     /// # Errors
     /// What the device says when it cannot be read, as text.
     pub async fn read(self, more: Vec<Tensor<1>>) -> Result<(Vec<Activation>, Vec<Vec<f32>>), String> {
-        let transaction = self.kept.iter().map(|(_, _, tensor)| tensor.clone()).chain(more);
-        let transaction = transaction.fold(Transaction::default(), Transaction::register);
+        // Handed over, not cloned: a tensor that nobody else holds is read without a copy.
+        let (names, kept): (Vec<_>, Vec<_>) =
+            self.kept.into_iter().map(|(hook, shape, tensor)| ((hook, shape), tensor)).unzip();
+        let transaction = kept.into_iter().chain(more).fold(Transaction::default(), Transaction::register);
         let data = transaction.execute_async().await.map_err(|error| format!("{error:?}"))?;
         let mut values = Vec::with_capacity(data.len());
         for data in data {
             values.push(data.try_into_vec::<f32>().map_err(|error| format!("{error:?}"))?);
         }
-        let rest = values.split_off(self.kept.len());
-        let activations = self.kept.into_iter().zip(values);
+        let rest = values.split_off(names.len());
         let activations =
-            activations.map(|((hook, shape, _), data)| Activation { hook, shape, data }).collect();
+            names.into_iter().zip(values).map(|((hook, shape), data)| Activation { hook, shape, data });
+        let activations = activations.collect();
         Ok((activations, rest))
     }
 }
