@@ -14,7 +14,9 @@ use cloze::engine::{Loader, Reference, Session};
 use cloze::gpu::{Gpu, Layout, Stored};
 use cloze::hub::Files;
 use cloze::lesson::sampling::softmax;
-use cloze::trace::{Ablation, Activation, Candidate, Embedding, Family, Hook, Patch, Run, WeightType};
+use cloze::trace::{
+    Ablation, Activation, Candidate, Embedding, Family, Hook, ModelCard, Patch, Run, WeightType,
+};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 
@@ -593,6 +595,44 @@ fn the_gpu_tells_what_it_did() {
         // And what is computed afterwards is as if nothing had been asked.
         let [before, after] = [(); 2].map(|()| run(&session, &next).predictions);
         assert_eq!(before, after);
+    }
+}
+
+#[test]
+fn what_the_run_before_computed_is_there_without_running_again() {
+    let [_, gpu] = Engine::both();
+    for Reviewed { name, session, golden, .. } in all(&gpu) {
+        let ModelCard { family, layers, .. } = session.card().clone();
+        for case in &golden.cases {
+            let request = |want: Vec<Hook>, ablate: &Ablation| {
+                let (text, text_b) = (case.text.clone(), case.text_b.clone());
+                run(
+                    &session,
+                    &RunRequest { text, text_b, want, ablate: ablate.clone(), ..RunRequest::default() },
+                )
+            };
+            let elsewhere =
+                || run(&session, &RunRequest { text: "Other words.".into(), ..RunRequest::default() });
+            // All scores take a run of their own: they were not all computed before.
+            let want: Vec<Hook> =
+                Hook::all(family, layers).into_iter().filter(|hook| *hook != Hook::Logits).collect();
+            for ablate in [Ablation::default(), Ablation { heads: vec![[0, 0]], ..Ablation::default() }] {
+                let expected = request(want.clone(), &ablate);
+                elsewhere();
+                let before = request(Vec::new(), &ablate);
+                assert!(before.computed > 0, "{name}");
+                let again = request(want.clone(), &ablate);
+                assert_eq!(again.computed, 0, "{name}: it was computed before");
+                assert_eq!(again.activations, expected.activations, "{name}, {:?}", case.text);
+                assert_eq!(again.predictions, expected.predictions, "{name}, {:?}", case.text);
+            }
+            let other = Ablation { embeddings: vec![Embedding::Position], ..Ablation::default() };
+            assert!(request(Vec::new(), &other).computed > 0, "{name}: without positions it is another run");
+            assert!(
+                elsewhere().computed > 0 && request(Vec::new(), &other).computed > 0,
+                "{name}: there was another text"
+            );
+        }
     }
 }
 

@@ -36,9 +36,10 @@ impl GpuModel {
             return Ok(Vec::new());
         };
         let mut turn = self.turn.lock().await;
-        let Turn { room, known, last } = &mut *turn;
+        let Turn { room, known, last, whole } = &mut *turn;
         let past = shared(known, ids);
         known.clear();
+        *whole = None;
         let capacity = self.plan.layout.capacity;
         let count = uniforms.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
         let words: Vec<RunWords> = (0..count)

@@ -50,7 +50,7 @@ pub struct Output {
     pub next_sentence: Option<Vec<f32>>,
     /// What was asked for, in the order of the forward pass.
     pub activations: Vec<Activation>,
-    /// Positions that were computed.
+    /// Positions that were computed: none where all of them lay there from the run before.
     pub computed: usize,
 }
 
@@ -82,6 +82,30 @@ pub(super) struct Turn {
     pub known: Vec<u32>,
     /// What the last run was.
     pub last: Option<(RunWords, Scores)>,
+    /// What lies in the arena as a whole, if a run left it so.
+    pub whole: Option<Whole>,
+}
+
+/// A run whose results lie in the arena: one that computes the same writes to the trace what is wanted of it now, attention
+/// above all, and nothing is computed twice.
+#[derive(PartialEq)]
+pub(super) struct Whole {
+    ids: Vec<u32>,
+    segments: Vec<u32>,
+    predict: Vec<u32>,
+    scores: Scores,
+    ablate: Ablation,
+}
+
+/// Which steps a submission takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The forward pass.
+    Everything,
+    /// The heads, for further positions that are predicted.
+    Heads,
+    /// Those that write to the trace: the rest lies in the arena.
+    Traces,
 }
 
 /// The buffers whose size depends on what is asked for. They only grow.
@@ -134,7 +158,7 @@ impl GpuModel {
         let ops = plan.steps.iter().flat_map(Step::ops);
         let pipelines = ops.map(|op| (op, OnceCell::new())).collect();
         let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
-        let turn = Mutex::new(Turn { room, known: Vec::new(), last: None });
+        let turn = Mutex::new(Turn { room, known: Vec::new(), last: None, whole: None });
         let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, steps, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
@@ -193,7 +217,7 @@ impl GpuModel {
     /// [`GpuError::Failed`] if it fails.
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
-        let Turn { room, known, last } = &mut *turn;
+        let Turn { room, known, last, whole } = &mut *turn;
         let plain = input.ablate.is_empty();
         let past = if input.cached && plain { shared(known, input.ids) } else { 0 };
         let ids = &input.ids[past..];
@@ -210,7 +234,18 @@ impl GpuModel {
         let (first, later) = predict.split_at(predict.len().min(self.plan.logits_rows));
         // What lies in the arena is overwritten from here on, and whole again when the run is done.
         known.clear();
+        let there = whole.take();
         let replaced = self.take_states(room, input)?;
+        let in_one_turn =
+            past == 0 && (later.is_empty() || scored.is_none()) && replaced.is_empty() && !input.cached;
+        let this = in_one_turn.then(|| Whole {
+            ids: ids.to_vec(),
+            segments: segments.to_vec(),
+            predict: predict.clone(),
+            scores,
+            ablate: input.ablate.clone(),
+        });
+        let again = this.is_some() && there == this;
 
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
         words.ablate(input.ablate, self.plan.head_words);
@@ -224,7 +259,8 @@ impl GpuModel {
             .filter(|hook| input.want.contains(hook))
             .filter_map(|hook| self.plan.piece(*hook, predict.len(), input.ablate, &mut words, &mut reading))
             .collect();
-        let values = self.submit(room, &words, &reading, &replaced, scores, false).await?;
+        let part = if again { Part::Traces } else { Part::Everything };
+        let values = self.submit(room, &words, &reading, &replaced, scores, part).await?;
         let (arena, trace) = values.split_at(reading.from_arena);
 
         let mut logits = scored_at.map_or_else(Vec::new, |at| arena[at].to_vec());
@@ -233,13 +269,16 @@ impl GpuModel {
                 let words = RunWords::new(self.plan.layout, past, ids, segments, some);
                 let mut reading = Reading::default();
                 reading.take(region.rows(0..some.len()));
-                logits.extend(self.submit(room, &words, &reading, &[], scores, true).await?);
+                logits.extend(self.submit(room, &words, &reading, &[], scores, Part::Heads).await?);
             }
         }
         if plain {
             known.extend_from_slice(input.ids);
         }
-        *last = Some((words, scores));
+        *whole = this;
+        if !again {
+            *last = Some((words, scores));
+        }
 
         let activations = pieces.into_iter().map(|(hook, shape, source)| {
             let data = match source {
@@ -263,7 +302,7 @@ impl GpuModel {
             logits.clear();
         }
         let next_sentence = next_sentence_at.map(|at| arena[at].to_vec());
-        Ok(Output { logits, best, next_sentence, activations, computed: ids.len() })
+        Ok(Output { logits, best, next_sentence, activations, computed: if again { 0 } else { ids.len() } })
     }
 
     /// Computes the runs that hidden states are taken from, and keeps those.
@@ -345,7 +384,7 @@ impl GpuModel {
     /// As [`GpuModel::run`].
     pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
         let mut turn = self.turn.lock().await;
-        let Turn { room, known, last } = &mut *turn;
+        let Turn { room, known, last, .. } = &mut *turn;
         let Some((words, scores)) = last else { return Ok(None) };
         if *scores == Scores::Drawn {
             // The step began with a token that was drawn, and there is a later one now: it leaves keys of nothing known.
@@ -390,7 +429,7 @@ impl GpuModel {
         }))
     }
 
-    /// Computes one turn, of the heads alone if `heads_only`, and reads what is to be read of it.
+    /// Computes one turn, or a part of it, and reads what is to be read of it.
     async fn submit(
         &self,
         room: &mut Room,
@@ -398,13 +437,17 @@ impl GpuModel {
         reading: &Reading,
         replaced: &[Replaced],
         scores: Scores,
-        heads_only: bool,
+        part: Part,
     ) -> Result<Vec<f32>, GpuError> {
         self.make_room(room, reading.from_trace, reading.len())?;
         self.gpu.write(&self.run, 0, words.words());
         let mut encoder = self.gpu.encoder();
         let launches = |steps: Range<usize>| {
-            self.launches(room, words, steps, scores).filter(|launch| launch.step.head || !heads_only)
+            self.launches(room, words, steps, scores).filter(|launch| match part {
+                Part::Everything => true,
+                Part::Heads => launch.step.head,
+                Part::Traces => launch.step.traces(words),
+            })
         };
         // One pass, unless something is put in between.
         let mut next = 0;

@@ -102,6 +102,18 @@ impl Step {
         }
     }
 
+    /// Whether it writes something to the trace that `run` wants.
+    pub(super) fn traces(&self, run: &RunWords) -> bool {
+        let slots = match self.kernel {
+            Kernel::Embed(shape) => vec![shape.want_word, shape.want_position, shape.want_segment],
+            Kernel::Linear(shape) => vec![shape.want],
+            Kernel::Attention(shape) => vec![shape.want_scores, shape.want_pattern],
+            Kernel::Norm(shape) => vec![shape.want],
+            Kernel::TopPart(_) | Kernel::TopRow(_) | Kernel::Draw(_) => Vec::new(),
+        };
+        slots.into_iter().any(|slot| run.wants(slot))
+    }
+
     /// The bytes of weights and activations that it reads, each counted once, and those that it writes, but for what goes
     /// to the trace.
     pub(super) fn traffic(&self, run: &RunWords, matrices: &[MatrixPlan]) -> [u64; 2] {

@@ -122,7 +122,7 @@ pub struct Run {
     pub activations: Vec<Activation>,
     /// How many tokens the text has beyond what the model reads; they were left out. 0 if all were read.
     pub truncated: usize,
-    /// Positions computed in this run; the others came from the KV cache.
+    /// Positions computed in this run; the others came from the KV cache, or from a run before that computed the same.
     pub computed: usize,
     /// Wall time of the run, in ms.
     pub ms: f64,

@@ -24,12 +24,20 @@ async function until(holds) {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** Keys and values of an earlier text with the same beginning would be used again; the others keep none. */
+/** Whether a text was run. */
+let ran = false;
+
+/**
+ * What was computed of the same text would be used again, and of keys and values also what an earlier one has in common: another
+ * text comes in between. The other engines keep nothing.
+ */
 export async function prepare(task) {
   if (task === "decode") await window.cloze.generate({ text: "?", maxNewTokens: 1, temperature: 0 });
+  else if (ran) await window.cloze.run({ text: "?" });
 }
 
 export async function forward({ text }, mode) {
+  ran = true;
   const hooks = hooksOf(mode);
   const { ms, activations, tokens } = await window.cloze.run({ text, want: Object.values(hooks) });
   return { ms, ids: tokens.map(({ id }) => id), outputs: [named(hooks, activations)] };
