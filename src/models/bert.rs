@@ -112,8 +112,8 @@ impl Bert {
         rec: &mut Recorder,
     ) -> Output {
         let positions: Vec<u32> = (0..ids.len() as u32).collect();
-        let token = keep(dense::words(&self.word, ids, &self.position.device()), ablate, Embedding::Token); // [position, hidden]
-        let token = rec.record(Hook::Embed, token);
+        let token = dense::words(&self.word, ids, &self.position.device()); // [position, hidden]
+        let token = rec.record(Hook::Embed, keep(token, ablate, Embedding::Token));
         let position = keep(lookup(&self.position, &positions), ablate, Embedding::Position);
         let position = rec.record(Hook::PosEmbed, position);
         let segment = keep(lookup(&self.token_type, segments), ablate, Embedding::Segment);

@@ -134,8 +134,8 @@ impl Gpt2 {
         let past = cache.len();
         let new = &ids[past..];
         let positions: Vec<u32> = (past as u32..ids.len() as u32).collect();
-        let token = keep(dense::words(&self.wte, new, &self.wpe.device()), ablate, Embedding::Token); // [position, hidden]
-        let token = rec.record(Hook::Embed, token);
+        let token = dense::words(&self.wte, new, &self.wpe.device()); // [position, hidden]
+        let token = rec.record(Hook::Embed, keep(token, ablate, Embedding::Token));
         let position = keep(lookup(&self.wpe, &positions), ablate, Embedding::Position);
         let position = rec.record(Hook::PosEmbed, position);
         let mut x = rec.record(Hook::EmbedSum, token + position);
