@@ -15,7 +15,7 @@ use super::kernels::top::Best;
 use super::kernels::{Op, RunWords, top};
 use super::plan::{Plan, Scores, Step};
 use super::reading::{Reading, Source};
-use crate::trace::{Ablation, Activation, Dispatch, Dispatches, Hook};
+use crate::trace::{Ablation, Activation, Hook};
 
 /// What a run computes.
 #[derive(Clone, Copy, Debug)]
@@ -82,19 +82,9 @@ pub(super) struct Turn {
     pub known: Vec<u32>,
     /// What the last run was.
     pub last: Option<(RunWords, Scores)>,
-    /// What lies in the arena as a whole, if a run left it so.
-    pub whole: Option<Whole>,
-}
-
-/// A run whose results lie in the arena: one that computes the same writes to the trace what is wanted of it now, attention
-/// above all, and nothing is computed twice.
-#[derive(PartialEq)]
-pub(super) struct Whole {
-    ids: Vec<u32>,
-    segments: Vec<u32>,
-    predict: Vec<u32>,
-    scores: Scores,
-    ablate: Ablation,
+    /// The run whose results lie in the arena as a whole, before anything was wanted of it. One that is the same for the
+    /// kernels writes to the trace what is wanted now, attention above all, and nothing is computed twice.
+    pub whole: Option<(RunWords, Scores)>,
 }
 
 /// Which steps a submission takes.
@@ -236,19 +226,12 @@ impl GpuModel {
         known.clear();
         let there = whole.take();
         let replaced = self.take_states(room, input)?;
-        let in_one_turn =
-            past == 0 && (later.is_empty() || scored.is_none()) && replaced.is_empty() && !input.cached;
-        let this = in_one_turn.then(|| Whole {
-            ids: ids.to_vec(),
-            segments: segments.to_vec(),
-            predict: predict.clone(),
-            scores,
-            ablate: input.ablate.clone(),
-        });
-        let again = this.is_some() && there == this;
-
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
         words.ablate(input.ablate, self.plan.head_words);
+        let in_one_turn =
+            past == 0 && (later.is_empty() || scored.is_none()) && replaced.is_empty() && !input.cached;
+        let this = in_one_turn.then(|| (words.clone(), scores));
+        let again = this.is_some() && there == this;
         let mut reading = Reading::default();
         let scored_at = scored.map(|region| reading.take(region.rows(0..first.len())));
         let next_sentence_at = self.plan.next_sentence.map(|region| reading.take(region.rows(0..1)));
@@ -377,58 +360,6 @@ impl GpuModel {
         })
     }
 
-    /// What the GPU does for the last run: it is done once more, a pass for each dispatch, and timed where the GPU can be
-    /// asked for the time. None before the first run.
-    ///
-    /// # Errors
-    /// As [`GpuModel::run`].
-    pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
-        let mut turn = self.turn.lock().await;
-        let Turn { room, known, last, .. } = &mut *turn;
-        let Some((words, scores)) = last else { return Ok(None) };
-        if *scores == Scores::Drawn {
-            // The step began with a token that was drawn, and there is a later one now: it leaves keys of nothing known.
-            known.clear();
-        }
-        let steps = 0..self.plan.steps.len();
-        let launches: Vec<Launch<'_>> = self.launches(room, words, steps, *scores).collect();
-        let count = launches.len() as u32;
-        let clock = self.gpu.clock(count * 2)?;
-        self.gpu.write(&self.run, 0, words.words());
-        let mut encoder = self.gpu.encoder();
-        for (index, launch) in (0..).zip(&launches) {
-            let timestamp_writes = clock.as_ref().map(|clock| clock.around(index));
-            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
-            launch.encode(&mut encoder.begin_compute_pass(&descriptor));
-        }
-        if let Some(clock) = &clock {
-            clock.resolve(&mut encoder, count);
-        }
-        self.gpu.submit(encoder);
-        let times = match &clock {
-            Some(clock) => clock.read(&self.gpu, count).await?,
-            None => Vec::new(),
-        };
-        let dispatch = |(index, launch): (usize, &Launch<'_>)| {
-            let [reads, writes] = launch.step.traffic(words, &self.plan.matrices);
-            Dispatch {
-                kernel: launch.op.name().to_owned(),
-                computes: launch.step.computes.clone(),
-                grid: launch.grid,
-                reads,
-                writes,
-                ms: times.get(index).copied(),
-            }
-        };
-        Ok(Some(Dispatches {
-            dispatches: launches.iter().enumerate().map(dispatch).collect(),
-            sources: launches
-                .iter()
-                .map(|launch| (launch.op.name().to_owned(), self.plan.source(launch.op)))
-                .collect(),
-        }))
-    }
-
     /// Computes one turn, or a part of it, and reads what is to be read of it.
     async fn submit(
         &self,
@@ -494,15 +425,15 @@ impl Drop for GpuModel {
 
 /// One dispatch of a run.
 pub(super) struct Launch<'a> {
-    step: &'a Step,
-    op: Op,
-    grid: [u32; 2],
+    pub step: &'a Step,
+    pub op: Op,
+    pub grid: [u32; 2],
     pipeline: &'a ComputePipeline,
     bindings: &'a BindGroup,
 }
 
 impl Launch<'_> {
-    fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
         let [x, y] = self.grid;
         pass.set_pipeline(self.pipeline);
         pass.set_bind_group(0, self.bindings, &[]);

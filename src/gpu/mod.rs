@@ -9,6 +9,7 @@
 //! - [`load`]: a checkpoint's weights on their way to the GPU, a tensor after the other
 //! - [`execute`]: one run of a plan
 //! - [`reading`]: what is read back of it
+//! - [`replay`]: the last run once more, dispatch by dispatch, for those who want to see what the GPU did
 //! - [`decode`]: tokens that are drawn on the GPU, several before it answers
 //!
 //! Absent: I/O, tokenizers, Burn. A run makes no pipeline, no buffer and no bind group: it writes one small buffer,
@@ -24,6 +25,7 @@ pub mod kernels;
 mod load;
 mod plan;
 mod reading;
+mod replay;
 mod weights;
 
 pub use decode::{DECODED, Drawn};
