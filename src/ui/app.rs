@@ -287,8 +287,8 @@ pub fn start() {
     let (state, unreadable) = State::from_fragment(&hash);
     speak(state.lang.as_deref());
     // What stood there while the program was loading.
-    if let Some(placeholder) = document().get_element_by_id("app") {
-        placeholder.remove();
+    if let Some(loading) = document().get_element_by_id("app") {
+        loading.remove();
     }
     mount_to_body(move || {
         let app = App::new(state, unreadable);
