@@ -30,12 +30,6 @@ shape! {
     }
 }
 
-/// Keys that a query looks at together; every number of lanes divides it.
-const BLOCK: usize = 64;
-
-/// The names that the WGSL has.
-pub(super) const NAMES: [(&str, u32); 1] = [("BLOCK", BLOCK as u32)];
-
 impl Shape {
     /// Workgroups for `rows` queries.
     pub fn grid(&self, rows: usize) -> [u32; 2] {

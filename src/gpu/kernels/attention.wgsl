@@ -45,6 +45,11 @@ fn sees(query: u32, key: u32, edited: bool) -> bool {
     return seen;
 }
 
+// Four numbers that lie LANES apart: neighbouring invocations read neighbouring numbers.
+fn four(at: u32) -> vec4<f32> {
+    return vec4<f32>(arena[at], arena[at + LANES], arena[at + 2u * LANES], arena[at + 3u * LANES]);
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let head = group.x;
@@ -77,21 +82,27 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var first = 0u; first < scored; first += BLOCK) {
         let count = min(BLOCK, scored - first);
         var now_largest = largest;
-        for (var i = lane; i < count; i += LANES) {
-            let key = first + i;
-            var score = 0.0;
+        // Four keys at a time, so that a number of q is read once for all of them. Beyond the last key there may be
+        // anything; it is dropped.
+        for (var i = lane; i < count; i += 4u * LANES) {
+            var scores = vec4<f32>(0.0);
             for (var d = 0u; d < size; d++) {
-                score += arena[q + d] * arena[k + d * CAPACITY + key];
+                let at = k + d * CAPACITY + first + i;
+                scores += arena[q + d] * four(at);
             }
-            score *= shape.scale;
-            if (scores_wanted) {
-                trace[scores_at + key] = score;
+            scores *= shape.scale;
+            for (var j = 0u; j < 4u && i + j * LANES < count; j++) {
+                let key = first + i + j * LANES;
+                if (scores_wanted) {
+                    trace[scores_at + key] = scores[j];
+                }
+                let seen = select(UNSEEN, scores[j], key < reach && sees(position, key, edited));
+                weight[key - first] = seen;
+                if (pattern_wanted) {
+                    trace[pattern_at + key] = seen;
+                }
+                now_largest = max(now_largest, seen);
             }
-            weight[i] = select(UNSEEN, score, key < reach && sees(position, key, edited));
-            if (pattern_wanted) {
-                trace[pattern_at + key] = weight[i];
-            }
-            now_largest = max(now_largest, weight[i]);
         }
         lanes[lane] = now_largest;
         workgroupBarrier();
@@ -114,15 +125,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         for (var other = 0u; other < LANES; other++) {
             sum += lanes[other];
         }
-        for (var d = lane; d < size; d += LANES) {
-            var context = 0.0;
-            if (first > 0u) {
-                context = arena[z + d] * shrink;
-            }
+        // Four dimensions at a time, so that a weight is read once for all of them.
+        for (var d = lane; d < size; d += 4u * LANES) {
+            var context = vec4<f32>(0.0);
             for (var i = 0u; i < count; i++) {
-                context += weight[i] * arena[v + (first + i) * hidden + d];
+                context += weight[i] * four(v + (first + i) * hidden + d);
             }
-            arena[z + d] = context;
+            for (var j = 0u; j < 4u && d + j * LANES < size; j++) {
+                let at = z + d + j * LANES;
+                if (first > 0u) {
+                    context[j] += arena[at] * shrink;
+                }
+                arena[at] = context[j];
+            }
         }
         workgroupBarrier();
     }

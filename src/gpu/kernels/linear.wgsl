@@ -87,23 +87,23 @@ fn row_out(r: u32) -> u32 {
 }
 
 // Abramowitz and Stegun 7.1.26: off by 1.5e-7 at most.
-fn erf(x: vec4<f32>) -> vec4<f32> {
+fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.3275911 * abs(x));
     let series = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t;
     return sign(x) * (1.0 - series * exp(-x * x));
 }
 
 // The hyperbolic tangent; some drivers overflow where it is flat.
-fn safe_tanh(x: vec4<f32>) -> vec4<f32> {
-    return tanh(clamp(x, vec4<f32>(-12.0), vec4<f32>(12.0)));
+fn safe_tanh(x: f32) -> f32 {
+    return tanh(clamp(x, -12.0, 12.0));
 }
 
-fn activate(x: vec4<f32>) -> vec4<f32> {
+fn activate(x: f32) -> f32 {
     switch shape.activation {
         // Hendrycks and Gimpel 2016, exactly and by a hyperbolic tangent.
         case GELU: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
         case GELU_TANH: { return 0.5 * x * (1.0 + safe_tanh(0.79788456 * (x + 0.044715 * x * x * x))); }
-        case RELU: { return max(x, vec4<f32>(0.0)); }
+        case RELU: { return max(x, 0.0); }
         case SILU: { return x / (1.0 + exp(-x)); }
         case TANH: { return safe_tanh(x); }
         default: { return x; }
@@ -123,98 +123,70 @@ fn statistics(sum: vec4<f32>, squares: vec4<f32>) -> Statistics {
     return Statistics(mean, inverseSqrt(variance + shape.epsilon));
 }
 
-// Leaves the statistics of row `r` for those who add the row.
-fn keep(r: u32, mean: f32, inverse: f32) {
+// Leaves the statistics of `count` rows from row `r` on for those who add the rows.
+fn keep(r: u32, count: u32, stats: Statistics) {
     if (shape.stats != NONE) {
-        arena[shape.stats + row_out(r) * 2u] = mean;
-        arena[shape.stats + row_out(r) * 2u + 1u] = inverse;
+        for (var i = 0u; i < count; i++) {
+            let at = shape.stats + row_out(r + i) * 2u;
+            arena[at] = stats.mean[i];
+            arena[at + 1u] = stats.inverse[i];
+        }
     }
 }
 
-// Takes the products of rows `r` to `r + 3` with the column of `output` to their places; only `count` rows are there.
+// Takes the products of `count` rows from row `r` on with the column of `output` to their places; there may be four.
 fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistics) {
-    var y = products;
+    var mapped = products;
     if (shape.scale != NONE) {
-        y *= vectors[shape.scale + output];
+        mapped *= vectors[shape.scale + output];
     }
     if (normed()) {
-        y = stats.inverse * (y - stats.mean * vectors[shape.gamma_weights + output]);
+        mapped = stats.inverse * (mapped - stats.mean * vectors[shape.gamma_weights + output]);
     }
     if (shape.bias != NONE) {
-        y += vectors[shape.bias + output];
-    }
-    if (shape.activation != 0u) {
-        y = activate(y);
+        mapped += vectors[shape.bias + output];
     }
 
-    // Where the column goes, how far one row is from the next there, and whether it is one that may be traced.
+    // Where the column goes, how far one row is from the next there, and where what is traced of it goes.
     var at = shape.y + output;
-    var row = shape.stride;
-    var traced = shape.want;
-    var trace_at = output;
+    var stride = shape.stride;
+    var want = NONE;
+    if (shape.want != NONE) {
+        want = run[RUN_WANTS + shape.want];
+    }
+    var width = shape.outputs;
+    var d = output;
     if (shape.keys != NONE) {
-        let hidden = shape.outputs / 3u;
-        let part = output / hidden;
-        let d = output - part * hidden;
-        row = hidden;
-        trace_at = d;
-        if (part == 0u) {
-            at = shape.y + d;
-            traced = NONE;
-        } else if (part == 1u) {
+        width = shape.outputs / 3u;
+        let part = output / width;
+        d = output - part * width;
+        if (part == 1u) {
             // Keys lie with all positions of a dimension side by side: attention reads them so.
             at = shape.keys + d * CAPACITY;
-            row = 1u;
+            stride = 1u;
         } else {
-            at = shape.values + d;
-            traced = NONE;
-        }
-    }
-    if (traced != NONE) {
-        let want = run[RUN_WANTS + traced];
-        if (want != NONE) {
-            let width = select(shape.outputs, shape.outputs / 3u, shape.keys != NONE);
-            var values = y;
-            for (var i = 0u; i < count; i++) {
-                trace[want + trace_at + (r + i) * width] = values[i];
-            }
+            at = select(shape.y, shape.values, part == 2u) + d;
+            stride = width;
+            want = NONE;
         }
     }
 
-    let first = row_out(r);
-    if (shape.residual != NONE) {
-        let base = shape.residual + output + first * row;
-        // Rows that are not there are read as the last one is, and dropped.
-        let second = min(1u, count - 1u);
-        let third = min(2u, count - 1u);
-        let fourth = min(3u, count - 1u);
-        var x = vec4<f32>(
-            arena[base], arena[base + second * row], arena[base + third * row], arena[base + fourth * row],
-        );
-        if (shape.residual_gamma != NONE) {
-            let stats = shape.residual_stats + first * 2u;
-            let mean = vec4<f32>(
-                arena[stats], arena[stats + second * 2u], arena[stats + third * 2u], arena[stats + fourth * 2u],
-            );
-            let inverse = vec4<f32>(
-                arena[stats + 1u],
-                arena[stats + second * 2u + 1u],
-                arena[stats + third * 2u + 1u],
-                arena[stats + fourth * 2u + 1u],
-            );
-            x = (x - mean) * inverse * vectors[shape.residual_gamma + output] + vectors[shape.residual_beta + output];
+    // What is long to compile stands in a loop, so that it is compiled for one number and not for four.
+    for (var i = 0u; i < count; i++) {
+        let row = row_out(r + i);
+        var y = activate(mapped[i]);
+        if (want != NONE) {
+            trace[want + (r + i) * width + d] = y;
         }
-        y += x;
-    }
-    at += first * row;
-    arena[at] = y.x;
-    if (count > 1u) {
-        arena[at + row] = y.y;
-    }
-    if (count > 2u) {
-        arena[at + 2u * row] = y.z;
-    }
-    if (count > 3u) {
-        arena[at + 3u * row] = y.w;
+        if (shape.residual != NONE) {
+            var x = arena[shape.residual + row * stride + output];
+            if (shape.residual_gamma != NONE) {
+                let own = shape.residual_stats + row * 2u;
+                x = (x - arena[own]) * arena[own + 1u] * vectors[shape.residual_gamma + output]
+                    + vectors[shape.residual_beta + output];
+            }
+            y += x;
+        }
+        arena[at + row * stride] = y;
     }
 }

@@ -1,85 +1,91 @@
-// The form for a text: every invocation computes eight rows by four columns. A weight that was read serves eight rows,
-// a number of x four columns, and neighbouring invocations read neighbouring weights.
+// The form for a text: every invocation computes eight rows by FOURS times four columns. A weight that was read serves
+// eight rows, a number of x all columns, and neighbouring invocations read neighbouring weights. A GPU wants many
+// invocations, and FOURS is 1 there; software, to which a number read costs as much as ten products, wants few reads.
 //
-// Grid: [column groups of 4 * LANES outputs, ceil(rows / 8)], workgroups of LANES invocations.
+// Grid: [column groups of 4 * LANES outputs, ceil(rows / 8)], workgroups of LANES / FOURS invocations.
 
-@compute @workgroup_size(LANES)
+const INVOCATIONS = LANES / FOURS;
+
+// The numbers of four rows.
+fn four(at: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(arena[at.x], arena[at.y], arena[at.z], arena[at.w]);
+}
+
+// The products of four rows of x with four columns of W: a vector of the rows for each column.
+fn outer(x: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(x * w.x, x * w.y, x * w.z, x * w.w);
+}
+
+@compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let first = group.y * 8u;
     let last = row_count() - 1u;
     // Where each of the eight rows of x begins. Beyond the last row it is read again and its result dropped.
-    let x = shape.x;
-    let n = shape.inputs;
-    let at_0 = x + row_in(min(first, last)) * n;
-    let at_1 = x + row_in(min(first + 1u, last)) * n;
-    let at_2 = x + row_in(min(first + 2u, last)) * n;
-    let at_3 = x + row_in(min(first + 3u, last)) * n;
-    let at_4 = x + row_in(min(first + 4u, last)) * n;
-    let at_5 = x + row_in(min(first + 5u, last)) * n;
-    let at_6 = x + row_in(min(first + 6u, last)) * n;
-    let at_7 = x + row_in(min(first + 7u, last)) * n;
+    var begins: array<u32, 8>;
+    for (var r = 0u; r < 8u; r++) {
+        begins[r] = shape.x + row_in(min(first + r, last)) * shape.inputs;
+    }
+    let upper = vec4<u32>(begins[0], begins[1], begins[2], begins[3]);
+    let lower = vec4<u32>(begins[4], begins[5], begins[6], begins[7]);
 
-    // For each of the four columns, rows 0 to 3 and rows 4 to 7. Variables of their own stay in registers.
-    var a_0: vec4<f32>;
-    var a_1: vec4<f32>;
-    var a_2: vec4<f32>;
-    var a_3: vec4<f32>;
-    var b_0: vec4<f32>;
-    var b_1: vec4<f32>;
-    var b_2: vec4<f32>;
-    var b_3: vec4<f32>;
-    var sum_a: vec4<f32>;
-    var sum_b: vec4<f32>;
-    var squares_a: vec4<f32>;
-    var squares_b: vec4<f32>;
+    // For each four of the columns, rows 0 to 3 and rows 4 to 7. Variables of their own stay in registers.
+    var upper_0: mat4x4<f32>;
+    var upper_1: mat4x4<f32>;
+    var upper_2: mat4x4<f32>;
+    var upper_3: mat4x4<f32>;
+    var lower_0: mat4x4<f32>;
+    var lower_1: mat4x4<f32>;
+    var lower_2: mat4x4<f32>;
+    var lower_3: mat4x4<f32>;
+    var upper_sum: vec4<f32>;
+    var lower_sum: vec4<f32>;
+    var upper_squares: vec4<f32>;
+    var lower_squares: vec4<f32>;
     let norm = normed();
-    for (var k = 0u; k < n; k++) {
-        var a = vec4<f32>(arena[at_0 + k], arena[at_1 + k], arena[at_2 + k], arena[at_3 + k]);
-        var b = vec4<f32>(arena[at_4 + k], arena[at_5 + k], arena[at_6 + k], arena[at_7 + k]);
+    for (var k = 0u; k < shape.inputs; k++) {
+        var a = four(upper + k);
+        var b = four(lower + k);
         if (norm) {
-            sum_a += a;
-            sum_b += b;
-            squares_a += a * a;
-            squares_b += b * b;
+            upper_sum += a;
+            lower_sum += b;
+            upper_squares += a * a;
+            lower_squares += b * b;
             let gamma = vectors[shape.gamma + k];
             a *= gamma;
             b *= gamma;
         }
-        let w = weights_of(k, group.x, local.x);
-        a_0 += a * w.x;
-        a_1 += a * w.y;
-        a_2 += a * w.z;
-        a_3 += a * w.w;
-        b_0 += b * w.x;
-        b_1 += b * w.y;
-        b_2 += b * w.z;
-        b_3 += b * w.w;
-    }
-
-    var upper: Statistics;
-    var lower: Statistics;
-    if (norm) {
-        upper = statistics(sum_a, squares_a);
-        lower = statistics(sum_b, squares_b);
-        if (group.x == 0u && local.x < 8u && first + local.x <= last) {
-            var means = array<vec4<f32>, 2>(upper.mean, lower.mean);
-            var inverses = array<vec4<f32>, 2>(upper.inverse, lower.inverse);
-            let half = local.x / 4u;
-            keep(first + local.x, means[half][local.x % 4u], inverses[half][local.x % 4u]);
+        let w_0 = weights_of(k, group.x, local.x);
+        upper_0 += outer(a, w_0);
+        lower_0 += outer(b, w_0);
+        if (FOURS > 1u) {
+            let w_1 = weights_of(k, group.x, local.x + INVOCATIONS);
+            upper_1 += outer(a, w_1);
+            lower_1 += outer(b, w_1);
+            let w_2 = weights_of(k, group.x, local.x + 2u * INVOCATIONS);
+            upper_2 += outer(a, w_2);
+            lower_2 += outer(b, w_2);
+            let w_3 = weights_of(k, group.x, local.x + 3u * INVOCATIONS);
+            upper_3 += outer(a, w_3);
+            lower_3 += outer(b, w_3);
         }
     }
-    let rows = last - first + 1u;
-    // One call in a loop, since every call is compiled anew: with two of them software takes twice as long to begin.
-    var products = array<vec4<f32>, 8>(a_0, a_1, a_2, a_3, b_0, b_1, b_2, b_3);
-    for (var i = 0u; i < 8u; i++) {
-        let row = i / 4u * 4u;
-        let output = output_of(group.x, local.x, i % 4u);
-        if (output < shape.outputs && row < rows) {
-            var stats = upper;
-            if (row > 0u) {
-                stats = lower;
+
+    var stats = array<Statistics, 2>(statistics(upper_sum, upper_squares), statistics(lower_sum, lower_squares));
+    var products = array<mat4x4<f32>, 8>(
+        upper_0, upper_1, upper_2, upper_3, lower_0, lower_1, lower_2, lower_3,
+    );
+    // One call in a loop, since every call is compiled anew.
+    for (var half = 0u; half < 2u && first + half * 4u <= last; half++) {
+        let r = first + half * 4u;
+        let count = min(last + 1u - r, 4u);
+        if (norm && group.x == 0u && local.x == 0u) {
+            keep(r, count, stats[half]);
+        }
+        for (var c = 0u; c < 4u * FOURS; c++) {
+            let output = output_of(group.x, local.x + c / 4u * INVOCATIONS, c % 4u);
+            if (output < shape.outputs) {
+                finish(r, count, output, products[half * 4u + c / 4u][c % 4u], stats[half]);
             }
-            finish(first + row, min(rows - row, 4u), output, products[i], stats);
         }
     }
 }

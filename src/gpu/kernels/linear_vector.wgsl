@@ -40,7 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (norm) {
         stats = statistics(vec4<f32>(sums.x), vec4<f32>(sums.y));
         if (group.x == 0u && local.x == 0u) {
-            keep(r, stats.mean.x, stats.inverse.x);
+            keep(r, 1u, stats);
         }
     }
     var products = product;

@@ -104,21 +104,39 @@ impl Op {
 /// How wide kernels are made for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Widths {
-    /// Invocations side by side along a map's outputs, where there are many rows.
+    /// Fours of outputs side by side in one workgroup, where there are many rows.
     pub tile_lanes: u32,
-    /// The same where there are few rows; it divides the former.
+    /// Fours of outputs that one invocation computes, where there are many rows: 1 or 4.
+    pub tile_fours: u32,
+    /// Invocations side by side along a map's outputs, where there are few rows; it divides `tile_lanes`.
     pub vector_lanes: u32,
     /// Invocations that share the inputs of one output, where there are few rows.
     pub slices: u32,
     /// Invocations for one query of one head.
     pub attention_lanes: u32,
+    /// Invocations for one row of a norm, or of logits.
+    pub row_lanes: u32,
 }
 
 impl Widths {
     /// Few and independent, for software that runs a handful of invocations at once.
-    pub const NARROW: Widths = Widths { tile_lanes: 16, vector_lanes: 16, slices: 1, attention_lanes: 16 };
+    pub const NARROW: Widths = Widths {
+        tile_lanes: 16,
+        tile_fours: 4,
+        vector_lanes: 16,
+        slices: 1,
+        attention_lanes: 4,
+        row_lanes: 4,
+    };
     /// Many, for a GPU that hides the way to memory behind other work.
-    pub const WIDE: Widths = Widths { tile_lanes: 32, vector_lanes: 8, slices: 32, attention_lanes: 64 };
+    pub const WIDE: Widths = Widths {
+        tile_lanes: 32,
+        tile_fours: 1,
+        vector_lanes: 8,
+        slices: 32,
+        attention_lanes: 32,
+        row_lanes: 64,
+    };
 
     /// The most outputs that one workgroup of a linear map computes: rows of weights are filled up to a multiple of it.
     pub fn columns_in_group(&self) -> usize {
@@ -143,7 +161,8 @@ pub struct Memory<'a> {
 /// The WGSL of a kernel: its constants, what it shares with others, and its file.
 pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
     let lanes = match op {
-        Op::Attention | Op::Norm | Op::TopPart | Op::TopRow => widths.attention_lanes,
+        Op::Attention => widths.attention_lanes,
+        Op::Norm | Op::TopPart | Op::TopRow => widths.row_lanes,
         Op::LinearVector => widths.vector_lanes,
         Op::LinearTile | Op::Embed | Op::Fold => widths.tile_lanes,
         Op::Draw => 1,
@@ -151,6 +170,9 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     let numbers = [
         ("NONE", NONE),
         ("LANES", lanes),
+        ("FOURS", widths.tile_fours),
+        // Keys that a query looks at together: four for each lane, but not so few that the lanes wait for each other often.
+        ("BLOCK", widths.attention_lanes.max(16) * 4),
         ("SLICES", widths.slices),
         // Nothing is shared where nobody shares; software takes its time to clear such memory.
         ("SHARED", if widths.slices > 1 { lanes * widths.slices } else { 1 }),
@@ -165,7 +187,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
             &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_vector.wgsl")],
             &linear::NAMES,
         ),
-        Op::Attention => (&[include_str!("attention.wgsl")], &attention::NAMES),
+        Op::Attention => (&[include_str!("attention.wgsl")], &[]),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
         Op::Fold => (&[weight_type.source(), include_str!("fold.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),

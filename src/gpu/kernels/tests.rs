@@ -354,7 +354,7 @@ fn attention_equals_its_twin() {
             for (causal, past, ablation) in [
                 (false, 0, Ablation::default()),
                 (true, 0, Ablation::default()),
-                (true, 5, Ablation::default()),
+                (true, 70, Ablation::default()),
                 (false, 0, changed.clone()),
                 (true, 0, changed),
             ] {
