@@ -4,13 +4,12 @@
 
 use std::sync::Arc;
 
-use burn::nn::LayerNorm;
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 use cloze_arithmetic::Panels;
 
 use super::Recorder;
-use super::dense::{self, Dense, activate};
+use super::dense::{self, Dense, Norm, activate};
 use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
 use crate::checkpoint::{self, Activation, BertConfig, BertLayer, BertWeights, CheckpointError, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
@@ -20,7 +19,7 @@ pub struct Bert {
     word: Arc<Panels>,
     position: Tensor<2>,
     token_type: Tensor<2>,
-    embed_norm: LayerNorm,
+    embed_norm: Norm,
     layers: Vec<Layer>,
     pooler: Option<Dense>,
     next_sentence: Option<Dense>,
@@ -34,18 +33,18 @@ struct Layer {
     key: Dense,
     value: Dense,
     attn_output: Dense,
-    attn_norm: LayerNorm,
+    attn_norm: Norm,
     intermediate: Dense,
     activation: Activation,
     output: Dense,
-    output_norm: LayerNorm,
+    output_norm: Norm,
 }
 
 /// The masked-language-model head: a transform, then the word table as decoder.
 struct MlmHead {
     transform: Dense,
     activation: Activation,
-    norm: LayerNorm,
+    norm: Norm,
     /// The word table again, `[vocabulary, hidden]`, unless the checkpoint unties it.
     decoder: Arc<Panels>,
     bias: Vec<f32>,
@@ -120,7 +119,7 @@ impl Bert {
         let segment = rec.record(Hook::TokenTypeEmbed, segment);
         let sum = rec.record(Hook::EmbedSum, token + segment + position);
 
-        let visible = Visible::new(ids.len(), ids.len(), false, ablate, &sum.device());
+        let visible = Visible::new(ids.len(), ids.len(), false, ablate);
         let mut x = self.embed_norm.forward(sum);
         for layer in &self.layers {
             x = layer.forward(x, &visible, ablate, rec);
@@ -179,7 +178,7 @@ impl Layer {
         let [_, _, head_size] = q.dims();
         let scale = (head_size as f32).sqrt().recip();
         let heads = Heads { layer: l, scale, ablate };
-        let z = attend(q.swap_dims(0, 1), k.swap_dims(0, 1), v.swap_dims(0, 1), visible, heads, rec);
+        let z = attend(q, k, v, visible, heads, rec);
         let attn_out = rec.record(Hook::AttnOut(l), self.attn_output.forward(z));
         let x = rec.record(Hook::ResidMid(l), self.attn_norm.forward(x + attn_out));
 

@@ -4,12 +4,11 @@
 
 use std::sync::Arc;
 
-use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor};
 use cloze_arithmetic::Panels;
 
 use super::Recorder;
-use super::dense::{self, Dense, activate};
+use super::dense::{self, Dense, Norm, activate};
 use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
 use crate::checkpoint::{Activation, CheckpointError, Gpt2Config, Gpt2Layer, Gpt2Weights, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
@@ -19,7 +18,7 @@ pub struct Gpt2 {
     wte: Arc<Panels>,
     wpe: Tensor<2>,
     layers: Vec<Layer>,
-    ln_f: LayerNorm,
+    ln_f: Norm,
     /// `wte` again, `[vocabulary, hidden]`, unless the checkpoint unties it.
     lm_head: Arc<Panels>,
 }
@@ -28,10 +27,10 @@ struct Layer {
     index: usize,
     heads: usize,
     scale: f32,
-    ln_1: LayerNorm,
+    ln_1: Norm,
     c_attn: Dense,
     attn_proj: Dense,
-    ln_2: LayerNorm,
+    ln_2: Norm,
     c_fc: Dense,
     activation: Activation,
     mlp_proj: Dense,
@@ -42,7 +41,7 @@ struct Layer {
 pub struct KvCache {
     /// The tokens at those positions.
     ids: Vec<u32>,
-    /// For each block its keys and values, `[head, position, head size]`.
+    /// For each block its keys and values, `[position, head, head size]`.
     layers: Vec<(Tensor<3>, Tensor<3>)>,
 }
 
@@ -58,8 +57,8 @@ impl KvCache {
         if shared < self.ids.len() {
             self.ids.truncate(shared);
             for (k, v) in &mut self.layers {
-                *k = k.clone().narrow(1, 0, shared);
-                *v = v.clone().narrow(1, 0, shared);
+                *k = k.clone().narrow(0, 0, shared);
+                *v = v.clone().narrow(0, 0, shared);
             }
         }
         self
@@ -75,11 +74,11 @@ impl KvCache {
         self.ids.is_empty()
     }
 
-    /// Appends the keys and values of new positions, `[head, position, head size]`; returns all of them.
+    /// Appends the keys and values of new positions, `[position, head, head size]`; returns all of them.
     fn append(&mut self, layer: usize, k: Tensor<3>, v: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
         let both = match self.layers.get(layer) {
             Some((past_k, past_v)) => {
-                (Tensor::cat(vec![past_k.clone(), k], 1), Tensor::cat(vec![past_v.clone(), v], 1))
+                (Tensor::cat(vec![past_k.clone(), k], 0), Tensor::cat(vec![past_v.clone(), v], 0))
             }
             None => (k, v),
         };
@@ -140,7 +139,7 @@ impl Gpt2 {
         let position = rec.record(Hook::PosEmbed, position);
         let mut x = rec.record(Hook::EmbedSum, token + position);
 
-        let visible = Visible::new(new.len(), ids.len(), true, ablate, &x.device());
+        let visible = Visible::new(new.len(), ids.len(), true, ablate);
         for layer in &self.layers {
             x = layer.forward(x, &visible, cache, ablate, rec);
         }
@@ -194,9 +193,9 @@ impl Layer {
         let q = rec.record(Hook::Q(l), part(0)); // [position, head, head size]
         let k = rec.record(Hook::K(l), part(1));
         let v = rec.record(Hook::V(l), part(2));
-        let (k, v) = cache.append(l, k.swap_dims(0, 1), v.swap_dims(0, 1)); // [head, all positions, head size]
+        let (k, v) = cache.append(l, k, v); // [all positions, head, head size]
         let heads = Heads { layer: l, scale: self.scale, ablate };
-        let z = attend(q.swap_dims(0, 1), k, v, visible, heads, rec);
+        let z = attend(q, k, v, visible, heads, rec);
         let attn_out = rec.record(Hook::AttnOut(l), self.attn_proj.forward(z));
         let x = rec.record(Hook::ResidMid(l), x + attn_out);
 

@@ -1,20 +1,14 @@
-//! What both networks are made of: Burn's layers filled with a checkpoint's weights, and attention.
+//! What both networks are made of: layers filled with a checkpoint's weights, and attention.
 
 use std::sync::Arc;
 
-use burn::module::Param;
-use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use cloze_arithmetic::Panels;
 
 use super::Recorder;
-use super::dense::{Dense, softmax};
+use super::dense::{Dense, Norm, context, scores, softmax};
 use crate::checkpoint::{self, CheckpointError, Matrix, TensorFile};
 use crate::trace::{Ablation, Embedding, Hook};
-
-/// Added to the scores of keys that are not visible. Its exponential is exactly 0 in f32, and unlike −∞ it is
-/// defined on every GPU.
-const NOT_VISIBLE: f32 = -1e9;
 
 /// Takes tensors out of a checkpoint's file.
 pub(super) struct Weights<'a> {
@@ -23,11 +17,6 @@ pub(super) struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    pub(super) fn vector(&self, tensor: &checkpoint::Tensor) -> Result<Tensor<1>, CheckpointError> {
-        let values = self.file.vector(tensor)?;
-        Ok(Tensor::from_data(TensorData::new(values, [tensor.count]), self.device))
-    }
-
     /// A table that is only looked up in, `[rows, columns]`.
     pub(super) fn table(&self, matrix: &Matrix) -> Result<Tensor<2>, CheckpointError> {
         let values = self.file.vector(&matrix.tensor)?;
@@ -49,11 +38,8 @@ impl Weights<'_> {
         Ok(Panels::new(matrix.rows, matrix.cols, |row, col| values[matrix.index(row, col)]))
     }
 
-    pub(super) fn norm(&self, norm: &checkpoint::Norm, epsilon: f64) -> Result<LayerNorm, CheckpointError> {
-        let mut layer = LayerNormConfig::new(norm.gamma.count).with_epsilon(epsilon).init(self.device);
-        layer.gamma = Param::from_tensor(self.vector(&norm.gamma)?);
-        layer.beta = Some(Param::from_tensor(self.vector(&norm.beta)?));
-        Ok(layer)
+    pub(super) fn norm(&self, norm: &checkpoint::Norm, epsilon: f64) -> Result<Norm, CheckpointError> {
+        Ok(Norm::new(self.file.vector(&norm.gamma)?, self.file.vector(&norm.beta)?, epsilon as f32))
     }
 }
 
@@ -90,7 +76,7 @@ pub(super) struct Heads<'a> {
 /// Scaled dot-product attention of `queries` that stand at the end of `keys` (Vaswani et al. 2017, section 3.2.1).
 ///
 /// # Shapes
-/// - `q`: `[head, query, head size]`; `k`, `v`: `[head, key, head size]`; `visible`: `[query, key]` of 1 and 0
+/// - `q`: `[query, head, head size]`; `k`, `v`: `[key, head, head size]`
 /// - returns the heads' outputs side by side, `[query, hidden]`
 pub(super) fn attend(
     q: Tensor<3>,
@@ -101,23 +87,13 @@ pub(super) fn attend(
     rec: &mut Recorder,
 ) -> Tensor<2> {
     let Heads { layer, scale, ablate } = heads;
-    let [heads, queries, size] = q.dims();
-    let scores = rec.record(Hook::AttnScores(layer), q.matmul(k.swap_dims(1, 2)) * scale); // [head, query, key]
+    let [queries, heads, size] = q.dims();
+    let scores = rec.record(Hook::AttnScores(layer), scores(q, k, scale)); // [head, query, key]
     if rec.wants(Hook::Mask(layer)) {
         rec.record(Hook::Mask(layer), visible.ones_and_zeros(&scores.device()));
     }
-    let scores = match &visible.bias {
-        Some(bias) => scores + bias.clone().unsqueeze::<3>(),
-        None => scores,
-    };
-    let mut pattern = softmax(scores);
-    if visible.edited {
-        // A query that sees nothing would look everywhere alike.
-        let device = pattern.device();
-        pattern = pattern * visible.ones_and_zeros(&device).unsqueeze::<3>();
-    }
-    let pattern = rec.record(Hook::Pattern(layer), pattern);
-    let mut z = pattern.matmul(v).swap_dims(0, 1); // [query, head, head size]
+    let pattern = rec.record(Hook::Pattern(layer), softmax(scores, &visible.seen));
+    let mut z = context(pattern, v); // [query, head, head size]
     if (0..heads).any(|head| ablate.is_off(layer, head)) {
         let on: Vec<f32> =
             (0..heads).map(|head| if ablate.is_off(layer, head) { 0.0 } else { 1.0 }).collect();
@@ -132,36 +108,17 @@ pub(super) struct Visible {
     keys: usize,
     /// Row after row.
     seen: Vec<bool>,
-    /// Whether it is another mask than the model's own.
-    edited: bool,
-    /// 0 where the query may look, else [`NOT_VISIBLE`], `[query, key]`; none where every query sees every key.
-    bias: Option<Tensor<2>>,
 }
 
 impl Visible {
     /// `queries` that stand at the end of `keys` positions each look everywhere or, if `causal`, at themselves and
     /// backwards, but for the cells that `ablate` flips.
-    pub(super) fn new(
-        queries: usize,
-        keys: usize,
-        causal: bool,
-        ablate: &Ablation,
-        device: &Device,
-    ) -> Visible {
-        let seen = ablate.visible(queries, keys, causal);
-        let mut visible = Visible { queries, keys, seen, edited: !ablate.mask.is_empty(), bias: None };
-        if visible.seen.contains(&false) {
-            visible.bias = Some(visible.values(0.0, NOT_VISIBLE, device));
-        }
-        visible
+    pub(super) fn new(queries: usize, keys: usize, causal: bool, ablate: &Ablation) -> Visible {
+        Visible { queries, keys, seen: ablate.visible(queries, keys, causal) }
     }
 
     fn ones_and_zeros(&self, device: &Device) -> Tensor<2> {
-        self.values(1.0, 0.0, device)
-    }
-
-    fn values(&self, seen: f32, hidden: f32, device: &Device) -> Tensor<2> {
-        let values: Vec<f32> = self.seen.iter().map(|looks| if *looks { seen } else { hidden }).collect();
+        let values: Vec<f32> = self.seen.iter().map(|looks| if *looks { 1.0 } else { 0.0 }).collect();
         Tensor::from_data(TensorData::new(values, [self.queries, self.keys]), device)
     }
 }

@@ -12,7 +12,8 @@ export async function load({ folder, engine, own }) {
   await cloze.ready;
   if (!own) {
     startedMs = performance.now();
-    await cloze.load(`url:${folder}`, { engine });
+    // A large file would be kept in half precision otherwise.
+    await cloze.load(`url:${folder}`, { engine, weights: "f32" });
   }
   const status = cloze.status();
   if (status.engine !== engine) throw new Error(`the model computes on ${status.engine}: ${status.reasonMessage}`);

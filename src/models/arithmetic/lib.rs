@@ -1,11 +1,16 @@
-//! What the processor computes of a transformer, on plain numbers: linear maps, activation functions, softmax.
+//! What the processor computes of a transformer, on plain numbers: linear maps, attention, norms,
+//! activation functions.
 //!
 //! A crate of its own, so that it alone is compiled for speed (`Cargo.toml` at the root): compiled for size, as what stands
 //! around it, its loops over a few vectors would not be unrolled, and the vectors would lie in memory. Of models, tensors and
 //! files nothing is known here.
 
+mod attention;
 mod panels;
 mod pointwise;
+mod rows;
 
+pub use attention::Heads;
 pub use panels::Panels;
-pub use pointwise::{gelu, gelu_tanh, relu, silu, softmax, tanh};
+pub use pointwise::{gelu, gelu_tanh, relu, silu, tanh};
+pub use rows::{layer_norm, softmax};

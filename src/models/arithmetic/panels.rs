@@ -23,16 +23,19 @@ pub struct Panels {
 impl Panels {
     /// Brings weights into panels; `weight` tells that of an input and an output.
     pub fn new(inputs: usize, outputs: usize, weight: impl Fn(usize, usize) -> f32) -> Panels {
-        let firsts = (0..outputs).step_by(WIDTH);
-        let rows = firsts.flat_map(|first| (0..inputs).map(move |input| (first, input)));
         let vector = |input: usize, first: usize| {
             f32x4::from([0, 1, 2, 3].map(|lane| {
                 let output = first + lane;
                 if output < outputs { weight(input, output) } else { 0.0 }
             }))
         };
-        let row = |(first, input)| std::array::from_fn(|at| vector(input, first + 4 * at));
-        Panels { panels: rows.map(row).collect(), inputs, outputs }
+        let mut panels = Vec::with_capacity(outputs.div_ceil(WIDTH) * inputs);
+        for first in (0..outputs).step_by(WIDTH) {
+            for input in 0..inputs {
+                panels.push(std::array::from_fn(|at| vector(input, first + 4 * at)));
+            }
+        }
+        Panels { panels, inputs, outputs }
     }
 
     /// How many numbers a row of the input has, and how many one of the output.
@@ -52,6 +55,11 @@ impl Panels {
     /// # Panics
     /// If `y` has not as many rows as `x`.
     pub fn multiply(&self, x: &[f32], bias: &[f32], y: &mut [f32]) {
+        self.multiply_into(x, bias, y, self.outputs);
+    }
+
+    /// The same into parts of longer rows: `stride` numbers lie from one to the next.
+    pub(crate) fn multiply_into(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let rows = x.len() / inputs.max(1);
         for (panel, first) in self.panels.chunks(inputs.max(1)).zip((0..outputs).step_by(WIDTH)) {
@@ -62,11 +70,11 @@ impl Panels {
             let mut row = 0;
             while row < rows {
                 let x = &x[row * inputs..];
-                let y = &mut y[row * outputs + first..];
+                let y = &mut y[row * stride + first..];
                 row += match rows - row {
-                    1 => block::<1>(x, panel, &start, y, outputs, width),
-                    2 => block::<2>(x, panel, &start, y, outputs, width),
-                    _ => block::<ROWS>(x, panel, &start, y, outputs, width),
+                    1 => block::<1>(x, panel, &start, y, stride, width),
+                    2 => block::<2>(x, panel, &start, y, stride, width),
+                    _ => block::<ROWS>(x, panel, &start, y, stride, width),
                 };
             }
         }

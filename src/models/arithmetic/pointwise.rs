@@ -7,9 +7,12 @@ pub fn gelu(values: &mut [f32]) {
     each(values, |x| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)));
 }
 
-/// The same by a hyperbolic tangent, as GPT-2 has it.
+/// The same by a hyperbolic tangent, as GPT-2 has it: x · (1 + tanh u) / 2, which is x / (1 + e^(−2u)).
 pub fn gelu_tanh(values: &mut [f32]) {
-    each(values, |x| 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh()));
+    // Where the exponent is above 80 the quotient is as good as 0, and the exponential is still a number.
+    each(values, |x| {
+        x / (1.0 + (-1.595_769 * (x + 0.044_715 * x * x * x)).fast_min(f32x4::splat(80.0)).exp())
+    });
 }
 
 /// What is above 0.
@@ -27,17 +30,8 @@ pub fn tanh(values: &mut [f32]) {
     each(values, f32x4::tanh);
 }
 
-/// Softmax of each row of `length` values.
-pub fn softmax(values: &mut [f32], length: usize) {
-    for row in values.chunks_mut(length.max(1)) {
-        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        each(row, |x| (x - largest).exp());
-        let share = 1.0 / row.iter().sum::<f32>();
-        each(row, |x| x * share);
-    }
-}
-
-fn each(values: &mut [f32], function: impl Fn(f32x4) -> f32x4) {
+/// `function` of every value.
+pub(crate) fn each(values: &mut [f32], function: impl Fn(f32x4) -> f32x4) {
     let (fours, rest) = values.as_chunks_mut::<4>();
     for four in fours {
         *four = function(f32x4::from(*four)).to_array();
