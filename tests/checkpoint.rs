@@ -69,7 +69,8 @@ fn measured<T>(work: impl FnOnce() -> T) -> (T, usize) {
 /// read, and headers here are of some 10 KB.
 const SLACK: usize = 256 << 10;
 
-const CHECKPOINTS: [&str; 4] = ["bert-3-heads", "bert-old-names", "gpt-no-prefix", "gpt-untied"];
+const CHECKPOINTS: [&str; 6] =
+    ["bert-3-heads", "bert-old-names", "distilbert", "gpt-no-prefix", "gpt-untied", "gpt-neo-local"];
 
 fn read(checkpoint: &str, file: &str) -> Vec<u8> {
     let path: PathBuf =
@@ -308,17 +309,22 @@ fn tensors(sound: &Sound, out: &mut Vec<Mutation>) {
 /// Every size of the configuration: away, zero, absurd, and larger than the file holds.
 fn sizes(sound: &Sound, out: &mut Vec<Mutation>) {
     let config: Map<String, Value> = serde_json::from_slice(&sound.config).expect("a configuration");
-    let keys: &[&str] = if config["model_type"] == "bert" {
-        &[
+    let keys: &[&str] = match config["model_type"].as_str() {
+        Some("bert") => &[
             "vocab_size",
             "hidden_size",
             "num_hidden_layers",
             "num_attention_heads",
             "intermediate_size",
             "max_position_embeddings",
-        ]
-    } else {
-        &["vocab_size", "n_embd", "n_layer", "n_head", "n_positions"]
+        ],
+        Some("distilbert") => {
+            &["vocab_size", "dim", "n_layers", "n_heads", "hidden_dim", "max_position_embeddings"]
+        }
+        Some("gpt_neo") => {
+            &["vocab_size", "hidden_size", "num_layers", "num_heads", "max_position_embeddings"]
+        }
+        _ => &["vocab_size", "n_embd", "n_layer", "n_head", "n_positions"],
     };
     for key in keys {
         for (value, code) in [
@@ -431,6 +437,13 @@ const GPT_1_LAYER: usize = {
     embeddings + norms + attention + (36 * 50 + 50) + (50 * 36 + 36)
 };
 
+/// The weights of `gpt-neo`: width 32, 281 pieces, 20 positions, two blocks; queries, keys and values have no bias.
+const GPT_NEO: usize = {
+    let (embeddings, norms) = ((281 + 20) * 32, 5 * 2 * 32);
+    let attention = 3 * 32 * 32 + (32 * 32 + 32);
+    embeddings + norms + 2 * (attention + (32 * 128 + 128) + (128 * 32 + 32))
+};
+
 #[test]
 fn every_spelling_of_a_checkpoint_is_read() {
     for (name, family, parameters) in [
@@ -438,8 +451,13 @@ fn every_spelling_of_a_checkpoint_is_read() {
         ("bert-old-names", Family::Bert, None),
         ("bert-untied", Family::Bert, None),
         ("bert-no-heads", Family::Bert, None),
+        ("distilbert", Family::Bert, None),
+        ("distilbert-no-head", Family::Bert, None),
+        ("distilbert-untied", Family::Bert, None),
         ("gpt-1-layer", Family::Gpt2, Some(GPT_1_LAYER)),
         ("gpt-no-prefix", Family::Gpt2, None),
+        ("gpt-neo", Family::Gpt2, Some(GPT_NEO)),
+        ("gpt-neo-local", Family::Gpt2, None),
     ] {
         let loaded = load(&read(name, "config.json"), read(name, "model.safetensors"))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -455,13 +473,18 @@ fn every_spelling_of_a_checkpoint_is_read() {
 fn check_heads(name: &str, loaded: &Checkpoint) {
     match &loaded.network {
         Network::Bert { weights, .. } => {
-            let headless = name == "bert-no-heads";
+            let (headless, distilled) = (name.contains("-no-head"), name.starts_with("distilbert"));
             assert_eq!(weights.mlm.is_none(), headless, "{name}");
-            assert_eq!(weights.nsp.is_none(), headless, "{name}");
-            assert!(weights.pooler.is_some(), "{name}");
+            assert_eq!(weights.nsp.is_none(), headless || distilled, "{name}");
+            assert_eq!(weights.pooler.is_none(), distilled, "{name}");
+            assert_eq!(weights.token_type.is_none(), distilled, "{name}");
             let untied = weights.mlm.as_ref().is_some_and(|head| head.decoder.is_some());
             // One of these keeps the word table once more, as older files do.
-            assert_eq!(untied, ["bert-untied", "bert-old-names"].contains(&name), "{name}");
+            assert_eq!(
+                untied,
+                ["bert-untied", "bert-old-names", "distilbert-untied"].contains(&name),
+                "{name}"
+            );
         }
         Network::Gpt2 { weights, .. } => {
             assert_eq!(weights.lm_head.is_some(), name == "gpt-untied", "{name}")

@@ -100,6 +100,8 @@ export interface Model {
   positions: number;
   /** Number of weights. */
   parameters: number;
+  /** How many segments it tells apart; 0 where it has no such embedding. */
+  segments: number;
   /** Whether the checkpoint has a next-sentence head. */
   nextSentence: boolean;
 }

@@ -1,7 +1,7 @@
 //! BERT's weights by the paper's parts, and the keys under which checkpoints keep them (Devlin et al. 2018).
 
 use super::header::Reader;
-use super::{BertConfig, CheckpointError, Header, Linear, Matrix, Norm, Tensor};
+use super::{BertConfig, BertKind, CheckpointError, Header, Linear, Matrix, Norm, Tensor};
 
 /// All weights of a BERT.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,8 +10,8 @@ pub struct BertWeights {
     pub word: Matrix,
     /// Position embeddings, `[max_position_embeddings, hidden_size]`.
     pub position: Matrix,
-    /// Segment embeddings, `[type_vocab_size, hidden_size]`.
-    pub token_type: Matrix,
+    /// Segment embeddings, `[type_vocab_size, hidden_size]`; none in DistilBERT.
+    pub token_type: Option<Matrix>,
     /// The layer norm over the sum of the three.
     pub embed_norm: Norm,
     /// The blocks, first to last.
@@ -61,15 +61,26 @@ pub struct MlmHead {
 impl BertWeights {
     /// Finds the weights that `config` asks for, and counts them.
     ///
-    /// Keys may begin with `bert.` or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
-    /// that the file has nothing of is left out, unless the architecture's name promises it.
-    ///
     /// # Errors
     /// A tensor is missing, has another shape, or an unread storage type.
     pub fn find(config: &BertConfig, header: &Header) -> Result<(BertWeights, usize), CheckpointError> {
+        let reader = Reader::new(header);
+        let weights = match config.kind {
+            BertKind::Bert => BertWeights::of_bert(config, header, &reader),
+            BertKind::DistilBert => BertWeights::of_distilbert(config, header, &reader),
+        };
+        Ok((weights?, reader.count()))
+    }
+
+    /// Keys may begin with `bert.` or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
+    /// that the file has nothing of is left out, unless the architecture's name promises it.
+    fn of_bert(
+        config: &BertConfig,
+        header: &Header,
+        reader: &Reader<'_>,
+    ) -> Result<BertWeights, CheckpointError> {
         let BertConfig { vocab_size, hidden_size: hidden, intermediate_size, .. } = *config;
         let prefix = if header.has_prefix("bert.") { "bert." } else { "" };
-        let reader = Reader::new(header);
         let key = |name: &str| format!("{prefix}{name}");
 
         let layer = |index: usize| {
@@ -103,24 +114,73 @@ impl BertWeights {
         let has_mlm = config.promises_mlm || header.has_prefix("cls.predictions.");
         let has_nsp = config.promises_nsp || header.has_prefix("cls.seq_relationship.");
         let has_pooler = has_nsp || header.has_prefix(&key("pooler."));
-        let weights = BertWeights {
+        Ok(BertWeights {
             word: reader.matrix(&key("embeddings.word_embeddings.weight"), vocab_size, hidden)?,
             position: reader.matrix(
                 &key("embeddings.position_embeddings.weight"),
                 config.max_position_embeddings,
                 hidden,
             )?,
-            token_type: reader.matrix(
+            token_type: Some(reader.matrix(
                 &key("embeddings.token_type_embeddings.weight"),
                 config.type_vocab_size,
                 hidden,
-            )?,
+            )?),
             embed_norm: reader.norm(&key("embeddings.LayerNorm"), hidden)?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
             mlm: has_mlm.then(mlm).transpose()?,
             pooler: has_pooler.then(|| reader.linear(&key("pooler.dense"), hidden, hidden)).transpose()?,
             nsp: has_nsp.then(|| reader.linear("cls.seq_relationship", hidden, 2)).transpose()?,
+        })
+    }
+
+    /// Keys may begin with `distilbert.` or not; the head's never do.
+    fn of_distilbert(
+        config: &BertConfig,
+        header: &Header,
+        reader: &Reader<'_>,
+    ) -> Result<BertWeights, CheckpointError> {
+        let BertConfig { vocab_size, hidden_size: hidden, intermediate_size, .. } = *config;
+        let prefix = if header.has_prefix("distilbert.") { "distilbert." } else { "" };
+        let key = |name: &str| format!("{prefix}{name}");
+
+        let layer = |index: usize| {
+            let key = |name: &str| format!("{prefix}transformer.layer.{index}.{name}");
+            Ok(BertLayer {
+                query: reader.linear(&key("attention.q_lin"), hidden, hidden)?,
+                key: reader.linear(&key("attention.k_lin"), hidden, hidden)?,
+                value: reader.linear(&key("attention.v_lin"), hidden, hidden)?,
+                attn_output: reader.linear(&key("attention.out_lin"), hidden, hidden)?,
+                attn_norm: reader.norm(&key("sa_layer_norm"), hidden)?,
+                intermediate: reader.linear(&key("ffn.lin1"), hidden, intermediate_size)?,
+                output: reader.linear(&key("ffn.lin2"), intermediate_size, hidden)?,
+                output_norm: reader.norm(&key("output_layer_norm"), hidden)?,
+            })
         };
-        Ok((weights, reader.count()))
+        let mlm = || {
+            let (tie, table) = (config.tie_word_embeddings, [vocab_size, hidden]);
+            Ok(MlmHead {
+                transform: reader.linear("vocab_transform", hidden, hidden)?,
+                norm: reader.norm("vocab_layer_norm", hidden)?,
+                decoder: reader.untied(tie, "vocab_projector.weight", table)?,
+                decoder_bias: reader.vector(&["vocab_projector.bias"], vocab_size)?,
+            })
+        };
+
+        let has_mlm = config.promises_mlm || header.has_prefix("vocab_transform.");
+        Ok(BertWeights {
+            word: reader.matrix(&key("embeddings.word_embeddings.weight"), vocab_size, hidden)?,
+            position: reader.matrix(
+                &key("embeddings.position_embeddings.weight"),
+                config.max_position_embeddings,
+                hidden,
+            )?,
+            token_type: None,
+            embed_norm: reader.norm(&key("embeddings.LayerNorm"), hidden)?,
+            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
+            mlm: has_mlm.then(mlm).transpose()?,
+            pooler: None,
+            nsp: None,
+        })
     }
 }

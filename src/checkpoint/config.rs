@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::CheckpointError;
+use crate::trace::Sight;
 
 /// What a `config.json` describes.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,9 +14,11 @@ pub enum Config {
     Gpt2(Gpt2Config),
 }
 
-/// The sizes and the settings of a BERT, by the names of `config.json`.
+/// The sizes and the settings of a BERT, by the names of its `config.json`; a DistilBERT's has others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BertConfig {
+    /// Whose names the weights have.
+    pub kind: BertKind,
     /// Pieces in the vocabulary.
     pub vocab_size: usize,
     /// Width of the hidden state.
@@ -28,7 +31,7 @@ pub struct BertConfig {
     pub intermediate_size: usize,
     /// The longest input, in tokens.
     pub max_position_embeddings: usize,
-    /// Number of segments.
+    /// Number of segments; 0 where there is no such embedding.
     pub type_vocab_size: usize,
     /// Added to the variance in layer norms.
     pub layer_norm_eps: f64,
@@ -42,9 +45,29 @@ pub struct BertConfig {
     pub promises_nsp: bool,
 }
 
-/// The sizes and the settings of a GPT-2, by the names of `config.json`.
+/// The encoders that differ in what they leave out and in the names of their weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BertKind {
+    /// Devlin et al. 2018.
+    Bert,
+    /// Half the blocks, and neither segments nor a next-sentence head (Sanh et al. 2019, "DistilBERT").
+    DistilBert,
+}
+
+/// The decoders that differ in their attention and in the names of their weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gpt2Kind {
+    /// Radford et al. 2019.
+    Gpt2,
+    /// Every other block looks back a few positions only (Black et al. 2021, "GPT-Neo").
+    GptNeo,
+}
+
+/// The sizes and the settings of a GPT-2, by the names of its `config.json`; a GPT-Neo's has others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gpt2Config {
+    /// Whose names the weights have.
+    pub kind: Gpt2Kind,
     /// Pieces in the vocabulary.
     pub vocab_size: usize,
     /// The longest input, in tokens.
@@ -67,6 +90,8 @@ pub struct Gpt2Config {
     pub scale_attn_by_inverse_layer_idx: bool,
     /// Whether the output matrix is the word table.
     pub tie_word_embeddings: bool,
+    /// Where the queries of each block look.
+    pub sight: Vec<Sight>,
 }
 
 impl Gpt2Config {
@@ -95,9 +120,10 @@ pub enum Activation {
 }
 
 /// What [`CheckpointError::UnsupportedArchitecture`] lists.
-const SUPPORTED: &str = "BERT (model_type \"bert\") and GPT-2 (model_type \"gpt2\")";
+const SUPPORTED: &str =
+    "BERT, DistilBERT, GPT-2 and GPT-Neo (model_type \"bert\", \"distilbert\", \"gpt2\", \"gpt_neo\")";
 
-/// The largest value of each size that is believed: beyond any published BERT or GPT-2, and small enough for sums of
+/// The largest value of each size that is believed: beyond any published model of these kinds, and small enough for sums of
 /// them to fit everywhere.
 const MAX_VOCABULARY: usize = 1 << 21;
 const MAX_WIDTH: usize = 1 << 16;
@@ -117,6 +143,10 @@ impl Config {
         let settings = Settings(settings);
         if settings.describes("bert", "Bert", &["hidden_size", "num_hidden_layers", "type_vocab_size"])? {
             BertConfig::from_settings(&settings).map(Config::Bert)
+        } else if settings.describes("distilbert", "DistilBert", &["dim", "n_layers", "hidden_dim"])? {
+            BertConfig::of_distilbert(&settings).map(Config::Bert)
+        } else if settings.describes("gpt_neo", "GPTNeo", &["attention_types", "num_layers"])? {
+            Gpt2Config::of_gpt_neo(&settings).map(Config::Gpt2)
         } else if settings.describes("gpt2", "GPT2", &["n_embd", "n_layer", "n_head"])? {
             Gpt2Config::from_settings(&settings).map(Config::Gpt2)
         } else {
@@ -133,9 +163,8 @@ impl BertConfig {
         settings.require("position_embedding_type", &Value::from("absolute"))?;
         settings.require("is_decoder", &Value::from(false))?;
         settings.require("add_cross_attention", &Value::from(false))?;
-        let promises =
-            |architectures: &[&str]| settings.architectures().any(|name| architectures.contains(&name));
         let config = BertConfig {
+            kind: BertKind::Bert,
             vocab_size: settings.size(&["vocab_size"], MAX_VOCABULARY)?,
             hidden_size: settings.size(&["hidden_size"], MAX_WIDTH)?,
             num_hidden_layers: settings.size(&["num_hidden_layers"], MAX_BLOCKS)?,
@@ -146,10 +175,30 @@ impl BertConfig {
             layer_norm_eps: settings.epsilon("layer_norm_eps", 1e-12)?,
             hidden_act: settings.activation("hidden_act", Activation::Gelu)?,
             tie_word_embeddings: settings.flag("tie_word_embeddings", true)?,
-            promises_mlm: promises(&["BertForPreTraining", "BertForMaskedLM"]),
-            promises_nsp: promises(&["BertForPreTraining", "BertForNextSentencePrediction"]),
+            promises_mlm: settings.is_one_of(&["BertForPreTraining", "BertForMaskedLM"]),
+            promises_nsp: settings.is_one_of(&["BertForPreTraining", "BertForNextSentencePrediction"]),
         };
         heads_divide("num_attention_heads", config.num_attention_heads, "hidden_size", config.hidden_size)?;
+        Ok(config)
+    }
+
+    fn of_distilbert(settings: &Settings) -> Result<BertConfig, CheckpointError> {
+        let config = BertConfig {
+            kind: BertKind::DistilBert,
+            vocab_size: settings.size(&["vocab_size"], MAX_VOCABULARY)?,
+            hidden_size: settings.size(&["dim"], MAX_WIDTH)?,
+            num_hidden_layers: settings.size(&["n_layers"], MAX_BLOCKS)?,
+            num_attention_heads: settings.size(&["n_heads"], MAX_WIDTH)?,
+            intermediate_size: settings.size(&["hidden_dim"], MAX_WIDTH)?,
+            max_position_embeddings: settings.size(&["max_position_embeddings"], MAX_POSITIONS)?,
+            type_vocab_size: 0,
+            layer_norm_eps: 1e-12,
+            hidden_act: settings.activation("activation", Activation::Gelu)?,
+            tie_word_embeddings: settings.flag("tie_word_embeddings", true)?,
+            promises_mlm: settings.is_one_of(&["DistilBertForMaskedLM"]),
+            promises_nsp: false,
+        };
+        heads_divide("n_heads", config.num_attention_heads, "dim", config.hidden_size)?;
         Ok(config)
     }
 }
@@ -158,12 +207,14 @@ impl Gpt2Config {
     fn from_settings(settings: &Settings) -> Result<Gpt2Config, CheckpointError> {
         settings.require("add_cross_attention", &Value::from(false))?;
         let n_embd = settings.size(&["n_embd", "hidden_size"], MAX_WIDTH / 4)?;
+        let n_layer = settings.size(&["n_layer", "num_hidden_layers"], MAX_BLOCKS)?;
         let config = Gpt2Config {
+            kind: Gpt2Kind::Gpt2,
             vocab_size: settings.size(&["vocab_size"], MAX_VOCABULARY)?,
             n_positions: settings
                 .size(&["n_positions", "n_ctx", "max_position_embeddings"], MAX_POSITIONS)?,
             n_embd,
-            n_layer: settings.size(&["n_layer", "num_hidden_layers"], MAX_BLOCKS)?,
+            n_layer,
             n_head: settings.size(&["n_head", "num_attention_heads"], MAX_WIDTH)?,
             n_inner: settings.optional_size("n_inner", MAX_WIDTH)?.unwrap_or(4 * n_embd),
             layer_norm_epsilon: settings.epsilon("layer_norm_epsilon", 1e-5)?,
@@ -171,8 +222,32 @@ impl Gpt2Config {
             scale_attn_weights: settings.flag("scale_attn_weights", true)?,
             scale_attn_by_inverse_layer_idx: settings.flag("scale_attn_by_inverse_layer_idx", false)?,
             tie_word_embeddings: settings.flag("tie_word_embeddings", true)?,
+            sight: vec![Sight::Back; n_layer],
         };
         heads_divide("n_head", config.n_head, "n_embd", config.n_embd)?;
+        Ok(config)
+    }
+
+    fn of_gpt_neo(settings: &Settings) -> Result<Gpt2Config, CheckpointError> {
+        let n_embd = settings.size(&["hidden_size"], MAX_WIDTH / 4)?;
+        let n_layer = settings.size(&["num_layers"], MAX_BLOCKS)?;
+        let window = settings.optional_size("window_size", MAX_POSITIONS)?.unwrap_or(256);
+        let config = Gpt2Config {
+            kind: Gpt2Kind::GptNeo,
+            vocab_size: settings.size(&["vocab_size"], MAX_VOCABULARY)?,
+            n_positions: settings.size(&["max_position_embeddings"], MAX_POSITIONS)?,
+            n_embd,
+            n_layer,
+            n_head: settings.size(&["num_heads"], MAX_WIDTH)?,
+            n_inner: settings.optional_size("intermediate_size", MAX_WIDTH)?.unwrap_or(4 * n_embd),
+            layer_norm_epsilon: settings.epsilon("layer_norm_epsilon", 1e-5)?,
+            activation_function: settings.activation("activation_function", Activation::GeluTanh)?,
+            scale_attn_weights: false,
+            scale_attn_by_inverse_layer_idx: false,
+            tie_word_embeddings: settings.flag("tie_word_embeddings", true)?,
+            sight: settings.attention_types(n_layer, window)?,
+        };
+        heads_divide("num_heads", config.n_head, "hidden_size", config.n_embd)?;
         Ok(config)
     }
 }
@@ -199,6 +274,44 @@ impl Settings {
     /// The classes that the checkpoint was saved from.
     fn architectures(&self) -> impl Iterator<Item = &str> {
         self.get("architectures").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Whether the checkpoint was saved from one of these classes.
+    fn is_one_of(&self, classes: &[&str]) -> bool {
+        self.architectures().any(|name| classes.contains(&name))
+    }
+
+    /// GPT-Neo's kinds of attention, block by block: `[[["global", "local"], 6]]` is six times global, then local.
+    fn attention_types(&self, layers: usize, window: usize) -> Result<Vec<Sight>, CheckpointError> {
+        const KEY: &str = "attention_types";
+        let wrong = |found: &Value| {
+            bad(
+                KEY,
+                &format!("lists of \"global\" and \"local\", each with a number, for {layers} blocks"),
+                found,
+            )
+        };
+        let value = self.get(KEY).ok_or_else(|| wrong(&Value::Null))?;
+        let kind = |name: &Value| match name.as_str() {
+            Some("global") => Ok(Sight::Back),
+            Some("local") => Ok(Sight::Near(window)),
+            _ => Err(wrong(value)),
+        };
+        let mut sight = Vec::new();
+        for group in value.as_array().ok_or_else(|| wrong(value))? {
+            let group = group.as_array().map(Vec::as_slice);
+            let Some([Value::Array(kinds), times]) = group else { return Err(wrong(value)) };
+            let kinds = kinds.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
+            let times =
+                times.as_u64().filter(|times| *times <= MAX_BLOCKS as u64).ok_or_else(|| wrong(value))?;
+            for _ in 0..times {
+                sight.extend(&kinds);
+                if sight.len() > layers {
+                    return Err(wrong(value));
+                }
+            }
+        }
+        if sight.len() == layers { Ok(sight) } else { Err(wrong(value)) }
     }
 
     /// Whether these settings describe the architecture that is called `model_type`, and whose classes begin with
@@ -367,10 +480,37 @@ mod tests {
         }
     }
 
+    const GPT_NEO: &str = r#"{"model_type": "gpt_neo", "vocab_size": 99, "hidden_size": 36, "num_layers": 4, "num_heads": 3,
+        "max_position_embeddings": 20, "window_size": 5, "attention_types": [[["global", "local"], 1], [["local"], 2]]}"#;
+
+    #[test]
+    fn a_gpt_neo_s_blocks_look_where_its_file_says() {
+        let Ok(Config::Gpt2(neo)) = Config::parse(GPT_NEO.as_bytes()) else { panic!("no GPT-Neo") };
+        assert_eq!(neo.sight, [Sight::Back, Sight::Near(5), Sight::Near(5), Sight::Near(5)]);
+        assert_eq!(neo.attention_scale(3), 1.0);
+        for value in [
+            "null",
+            "7",
+            "[]",
+            "[[[\"global\"], 3]]",
+            "[[[\"global\"], 5]]",
+            "[[[\"global\"], 1e9]]",
+            "[[[\"sliding\"], 4]]",
+            "[[\"global\", 4]]",
+            "[[[], 4]]",
+        ] {
+            match Config::parse(&with(GPT_NEO, "attention_types", value)) {
+                Err(CheckpointError::BadConfig { key, .. }) => assert_eq!(key, "attention_types"),
+                other => panic!("{value}: {other:?}"),
+            }
+        }
+    }
+
     #[test]
     fn another_architecture_is_refused_by_its_name() {
         for (json, key, value, name) in [
             (BERT, "model_type", "\"roberta\"", "roberta"),
+            (BERT, "architectures", "[\"DistilBertModel\"]", "DistilBertModel"),
             (BERT, "model_type", "\"llama\"", "llama"),
             (BERT, "architectures", "[\"NomicBertModel\"]", "NomicBertModel"),
             (GPT2, "architectures", "[\"JAISLMHeadModel\"]", "JAISLMHeadModel"),

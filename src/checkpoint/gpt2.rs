@@ -2,7 +2,7 @@
 //! (Radford et al. 2019).
 
 use super::header::Reader;
-use super::{CheckpointError, Gpt2Config, Header, Linear, Matrix, Norm};
+use super::{CheckpointError, Gpt2Config, Gpt2Kind, Header, Linear, Matrix, Norm};
 
 /// All weights of a GPT-2.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +24,8 @@ pub struct Gpt2Weights {
 pub struct Gpt2Layer {
     /// The layer norm before attention.
     pub ln_1: Norm,
-    /// Queries, keys and values side by side, `[n_embd, 3 · n_embd]`; within each, heads side by side.
-    pub c_attn: Linear,
+    /// Queries, keys and values side by side, `[n_embd, 3 · n_embd]`, in one map or in three; within each, heads side by side.
+    pub c_attn: Vec<Linear>,
     /// Attention's output projection, `[n_embd, n_embd]`.
     pub c_proj: Linear,
     /// The layer norm before the MLP.
@@ -45,21 +45,16 @@ impl Gpt2Weights {
     /// # Errors
     /// A tensor is missing, has another shape, or an unread storage type.
     pub fn find(config: &Gpt2Config, header: &Header) -> Result<(Gpt2Weights, usize), CheckpointError> {
-        let Gpt2Config { vocab_size, n_embd, n_inner, .. } = *config;
+        let Gpt2Config { vocab_size, n_embd, .. } = *config;
         let prefix = if header.has_prefix("transformer.") { "transformer." } else { "" };
         let reader = Reader::new(header);
         let key = |name: &str| format!("{prefix}{name}");
-
         let layer = |index: usize| {
             let key = |name: &str| format!("{prefix}h.{index}.{name}");
-            Ok(Gpt2Layer {
-                ln_1: reader.norm(&key("ln_1"), n_embd)?,
-                c_attn: reader.conv1d(&key("attn.c_attn"), n_embd, 3 * n_embd)?,
-                c_proj: reader.conv1d(&key("attn.c_proj"), n_embd, n_embd)?,
-                ln_2: reader.norm(&key("ln_2"), n_embd)?,
-                c_fc: reader.conv1d(&key("mlp.c_fc"), n_embd, n_inner)?,
-                mlp_proj: reader.conv1d(&key("mlp.c_proj"), n_inner, n_embd)?,
-            })
+            match config.kind {
+                Gpt2Kind::Gpt2 => Gpt2Layer::of_gpt2(config, &reader, key),
+                Gpt2Kind::GptNeo => Gpt2Layer::of_gpt_neo(config, &reader, key),
+            }
         };
 
         let weights = Gpt2Weights {
@@ -70,5 +65,41 @@ impl Gpt2Weights {
             lm_head: reader.untied(config.tie_word_embeddings, "lm_head.weight", [vocab_size, n_embd])?,
         };
         Ok((weights, reader.count()))
+    }
+}
+
+impl Gpt2Layer {
+    fn of_gpt2(
+        config: &Gpt2Config,
+        reader: &Reader<'_>,
+        key: impl Fn(&str) -> String,
+    ) -> Result<Gpt2Layer, CheckpointError> {
+        let Gpt2Config { n_embd, n_inner, .. } = *config;
+        Ok(Gpt2Layer {
+            ln_1: reader.norm(&key("ln_1"), n_embd)?,
+            c_attn: vec![reader.conv1d(&key("attn.c_attn"), n_embd, 3 * n_embd)?],
+            c_proj: reader.conv1d(&key("attn.c_proj"), n_embd, n_embd)?,
+            ln_2: reader.norm(&key("ln_2"), n_embd)?,
+            c_fc: reader.conv1d(&key("mlp.c_fc"), n_embd, n_inner)?,
+            mlp_proj: reader.conv1d(&key("mlp.c_proj"), n_inner, n_embd)?,
+        })
+    }
+
+    fn of_gpt_neo(
+        config: &Gpt2Config,
+        reader: &Reader<'_>,
+        key: impl Fn(&str) -> String,
+    ) -> Result<Gpt2Layer, CheckpointError> {
+        let Gpt2Config { n_embd, n_inner, .. } = *config;
+        let projection =
+            |name: &str| reader.linear_without_bias(&key(&format!("attn.attention.{name}")), n_embd, n_embd);
+        Ok(Gpt2Layer {
+            ln_1: reader.norm(&key("ln_1"), n_embd)?,
+            c_attn: ["q_proj", "k_proj", "v_proj"].map(projection).into_iter().collect::<Result<_, _>>()?,
+            c_proj: reader.linear(&key("attn.attention.out_proj"), n_embd, n_embd)?,
+            ln_2: reader.norm(&key("ln_2"), n_embd)?,
+            c_fc: reader.linear(&key("mlp.c_fc"), n_embd, n_inner)?,
+            mlp_proj: reader.linear(&key("mlp.c_proj"), n_inner, n_embd)?,
+        })
     }
 }

@@ -185,8 +185,19 @@ impl<'a> Reader<'a> {
         inputs: usize,
         outputs: usize,
     ) -> Result<Linear, CheckpointError> {
+        let Linear { weight, .. } = self.linear_without_bias(name, inputs, outputs)?;
+        Ok(Linear { weight, bias: Some(self.tensor(&format!("{name}.bias"), &[outputs])?) })
+    }
+
+    /// The same without a bias.
+    pub(super) fn linear_without_bias(
+        &self,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Linear, CheckpointError> {
         let weight = self.matrix(&format!("{name}.weight"), outputs, inputs)?.turned();
-        Ok(Linear { weight, bias: self.tensor(&format!("{name}.bias"), &[outputs])? })
+        Ok(Linear { weight, bias: None })
     }
 
     /// GPT-2's `Conv1D`: the file keeps `[inputs, outputs]`.
@@ -197,7 +208,7 @@ impl<'a> Reader<'a> {
         outputs: usize,
     ) -> Result<Linear, CheckpointError> {
         let weight = self.matrix(&format!("{name}.weight"), inputs, outputs)?;
-        Ok(Linear { weight, bias: self.tensor(&format!("{name}.bias"), &[outputs])? })
+        Ok(Linear { weight, bias: Some(self.tensor(&format!("{name}.bias"), &[outputs])?) })
     }
 
     /// A layer norm, by PyTorch's names or by TensorFlow's.

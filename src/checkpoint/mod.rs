@@ -1,4 +1,5 @@
-//! Bytes to typed weights: `config.json` and `model.safetensors` of a Hugging Face folder, for BERT and GPT-2.
+//! Bytes to typed weights: `config.json` and `model.safetensors` of a Hugging Face folder, for BERT and GPT-2
+//! and those of their build (DistilBERT, GPT-Neo).
 //!
 //! [`Checkpoint::read`] is the way in: `config.json` and the first bytes of the weights' file tell what the network is and
 //! where each tensor lies, so that an engine can make room before the weights arrive, one by one
@@ -16,7 +17,7 @@ mod stream;
 mod weights;
 
 pub use bert::{BertLayer, BertWeights, MlmHead};
-pub use config::{Activation, BertConfig, Config, Gpt2Config};
+pub use config::{Activation, BertConfig, BertKind, Config, Gpt2Config, Gpt2Kind};
 pub use error::CheckpointError;
 pub use file::TensorFile;
 pub use gpt2::{Gpt2Layer, Gpt2Weights};

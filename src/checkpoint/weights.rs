@@ -136,14 +136,14 @@ impl Matrix {
     }
 }
 
-/// A linear map with a bias: `y = x · weight + bias`.
+/// A linear map: `y = x · weight + bias`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// `[in, out]`, whichever way it lies in the file: PyTorch's `Linear` stores `[out, in]`, GPT-2's `Conv1D`
     /// `[in, out]`.
     pub weight: Matrix,
-    /// `[out]`.
-    pub bias: Tensor,
+    /// `[out]`; none where nothing is added.
+    pub bias: Option<Tensor>,
 }
 
 /// The scale and the shift of a layer norm (Ba et al. 2016).

@@ -159,7 +159,7 @@ impl Session {
 
     /// Refuses changes of what this model or this input does not have.
     fn check_ablation(&self, ablate: &Ablation, tokens: usize) -> Result<(), Problem> {
-        let ModelCard { layers, heads, family, .. } = self.card;
+        let ModelCard { layers, heads, segments, .. } = self.card;
         let refuse = |detail: String| Err(Problem::new("bad-request", detail));
         if let Some([layer, head]) =
             ablate.heads.iter().find(|[layer, head]| *layer >= layers || *head >= heads)
@@ -174,8 +174,8 @@ impl Session {
                 "the mask has no cell [{query}, {key}]: the input has {tokens} tokens, counted from 0"
             ));
         }
-        if family == Family::Gpt2 && ablate.leaves_out(Embedding::Segment) {
-            return refuse("GPT has no segment embedding to leave out".to_owned());
+        if segments == 0 && ablate.leaves_out(Embedding::Segment) {
+            return refuse("this model has no segment embedding to leave out".to_owned());
         }
         Ok(())
     }
@@ -218,6 +218,10 @@ impl Session {
         }
         if self.card.family == Family::Gpt2 && request.text_b.is_some() {
             return Err(Problem::new("bad-request", "GPT reads one text, not a pair: leave textB out"));
+        }
+        if self.card.segments == 1 && request.text_b.is_some() {
+            let detail = "this model tells no second text from a first: leave textB out";
+            return Err(Problem::new("bad-request", detail));
         }
         if self.card.family == Family::Bert && !request.drawn.is_empty() {
             return Err(Problem::new("bad-request", "BERT does not continue a text: leave drawn out"));
@@ -342,6 +346,7 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
             vocabulary: config.vocab_size,
             positions: config.max_position_embeddings,
             parameters,
+            segments: config.type_vocab_size,
             next_sentence: weights.nsp.is_some(),
         },
         checkpoint::Network::Gpt2 { config, .. } => ModelCard {
@@ -353,6 +358,7 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
             vocabulary: config.vocab_size,
             positions: config.n_positions,
             parameters,
+            segments: 0,
             next_sentence: false,
         },
     }

@@ -3,7 +3,7 @@
 use super::builder::{And, Builder};
 use super::kernels::linear::Rows;
 use crate::checkpoint::{BertConfig, BertWeights};
-use crate::trace::Hook;
+use crate::trace::{Hook, Sight};
 
 /// Writes the pass.
 pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWeights) {
@@ -11,12 +11,12 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
     let scale = ((config.hidden_size / heads) as f32).sqrt().recip();
 
     let words = plan.words(&weights.word);
-    let sum = plan.embed(&words, &weights.position, Some(&weights.token_type));
+    let sum = plan.embed(&words, &weights.position, weights.token_type.as_ref());
     let mut x = plan.normed(sum, &weights.embed_norm, epsilon);
     for (l, layer) in weights.layers.iter().enumerate() {
         plan.hook(Hook::ResidPre(l), x);
-        let qkv = plan.qkv(x, &[&layer.query, &layer.key, &layer.value], l, heads);
-        let z = plan.attend(qkv, l, heads, scale);
+        let qkv = plan.qkv(x, [&layer.query, &layer.key, &layer.value], l, heads);
+        let z = plan.attend(qkv, l, heads, scale, Sight::Everywhere);
         let and = And { residual: Some(x), hook: Some(Hook::AttnOut(l)), ..And::default() };
         let sum = plan.linear(z, &layer.attn_output, Rows::New, and);
         let mid = plan.normed(sum, &layer.attn_norm, epsilon);

@@ -7,7 +7,7 @@ use super::kernels::{NONE, RunLayout, Widths, attention, draw, embed, fold, line
 use super::plan::{Fold, Kernel, Load, MatrixPlan, Place, Plan, Region, Scores, Step};
 use super::weights::{Layout, WeightType};
 use crate::checkpoint::{self, Activation, Matrix, Norm, Tensor};
-use crate::trace::Hook;
+use crate::trace::{Hook, Sight};
 
 /// The bytes that rows of logits may take; more predictions than fit are computed in turns.
 const LOGITS_BYTES: usize = 64 << 20;
@@ -92,6 +92,7 @@ impl Builder {
                 drawn: None,
                 next_sentence: None,
                 causal,
+                sight: Vec::new(),
                 head_words: 0,
                 residuals: Vec::new(),
                 order: Vec::new(),
@@ -279,7 +280,7 @@ impl Builder {
     /// `and(x · weight + bias)`.
     pub(super) fn linear(&mut self, x: Stream, weights: &checkpoint::Linear, rows: Rows, and: And) -> Stream {
         let matrix = self.whole(&weights.weight);
-        let bias = self.vector(&weights.bias);
+        let bias = weights.bias.as_ref().map_or(NONE, |bias| self.vector(bias));
         let count = match rows {
             Rows::New => self.plan.layout.capacity,
             Rows::First => 1,
@@ -307,12 +308,20 @@ impl Builder {
         Stream { region: y, norm: None }
     }
 
-    /// Queries, keys and values by one map, `[hidden, 3 hidden]`, or by three side by side.
-    pub(super) fn qkv(&mut self, x: Stream, maps: &[&checkpoint::Linear], layer: usize, heads: usize) -> Qkv {
+    /// Queries, keys and values by one map, `[hidden, 3 hidden]`, or by three side by side, all of them with a bias or none.
+    pub(super) fn qkv<'a>(
+        &mut self,
+        x: Stream,
+        maps: impl IntoIterator<Item = &'a checkpoint::Linear>,
+        layer: usize,
+        heads: usize,
+    ) -> Qkv {
         let hidden = x.region.width as usize;
-        let matrix = self.matrix(maps.iter().map(|map| map.weight.clone()).collect(), 0..3 * hidden);
+        let (weights, biases): (Vec<_>, Vec<_>) =
+            maps.into_iter().map(|map| (map.weight.clone(), map.bias.as_ref())).unzip();
+        let matrix = self.matrix(weights, 0..3 * hidden);
         // They lie one after the other, since nothing else is put into `vectors` meanwhile.
-        let bias = maps.iter().map(|map| self.vector(&map.bias)).min().unwrap_or(NONE);
+        let bias = biases.into_iter().flatten().map(|bias| self.vector(bias)).min().unwrap_or(NONE);
         let q = self.positions(hidden);
         let keys = self.positions(hidden).offset;
         let values = self.positions(hidden);
@@ -329,7 +338,14 @@ impl Builder {
     }
 
     /// Attention of every head.
-    pub(super) fn attend(&mut self, qkv: Qkv, layer: usize, heads: usize, scale: f32) -> Stream {
+    pub(super) fn attend(
+        &mut self,
+        qkv: Qkv,
+        layer: usize,
+        heads: usize,
+        scale: f32,
+        sight: Sight,
+    ) -> Stream {
         let z = self.positions(qkv.q.width as usize);
         let [want_scores, want_pattern] = [(); 2].map(|()| self.slot());
         self.place(Hook::AttnScores(layer), Place::Map { slot: want_scores, heads });
@@ -339,7 +355,7 @@ impl Builder {
             heads: heads as u32,
             head_size: qkv.q.width / heads as u32,
             scale,
-            causal: u32::from(self.plan.causal),
+            window: attention::window(sight),
             q: qkv.q.offset,
             keys: qkv.keys,
             values: qkv.values.offset,
@@ -348,6 +364,7 @@ impl Builder {
             want_pattern,
             heads_off: self.plan.layout.heads as u32,
         };
+        self.plan.sight.push(sight);
         self.plan.head_words = heads.div_ceil(32);
         self.plan.layout.heads += self.plan.head_words;
         self.step(Hook::Z(layer).to_string(), Kernel::Attention(shape), None);

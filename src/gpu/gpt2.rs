@@ -14,8 +14,8 @@ pub(super) fn forward(plan: &mut Builder, config: &Gpt2Config, weights: &Gpt2Wei
     for (l, layer) in weights.layers.iter().enumerate() {
         plan.hook(Hook::ResidPre(l), x);
         let normed = plan.normed(x, &layer.ln_1, epsilon);
-        let qkv = plan.qkv(normed, &[&layer.c_attn], l, heads);
-        let z = plan.attend(qkv, l, heads, config.attention_scale(l));
+        let qkv = plan.qkv(normed, &layer.c_attn, l, heads);
+        let z = plan.attend(qkv, l, heads, config.attention_scale(l), config.sight[l]);
         let and = And { residual: Some(x), hook: Some(Hook::AttnOut(l)), ..And::default() };
         let mid = plan.linear(z, &layer.c_proj, Rows::New, and);
         plan.hook(Hook::ResidMid(l), mid);

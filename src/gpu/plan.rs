@@ -12,7 +12,7 @@ use super::kernels::{
 use super::weights::{Layout, WeightType};
 use super::{bert, gpt2};
 use crate::checkpoint::{Checkpoint, Matrix, Network, Tensor};
-use crate::trace::Hook;
+use crate::trace::{Hook, Sight};
 
 /// Rows of the arena: one for each position, or for each prediction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,6 +230,8 @@ pub(super) struct Plan {
     pub next_sentence: Option<Region>,
     /// Whether queries see only what stands before them.
     pub causal: bool,
+    /// Where the queries of each block look.
+    pub sight: Vec<Sight>,
     /// Words of bits for the heads of a block.
     pub head_words: usize,
     /// The residual stream wherever it has a name: where it lies, and before which step it is complete.

@@ -63,8 +63,8 @@ impl Plan {
     ) -> Option<(Hook, Vec<usize>, Source)> {
         let (past, rows) = (words.past(), words.rows());
         let keys = past + rows;
-        if let Hook::Mask(_) = hook {
-            let seen = ablate.visible(rows, keys, self.causal);
+        if let Hook::Mask(layer) = hook {
+            let seen = ablate.visible(rows, keys, *self.sight.get(layer)?);
             let cells = seen.into_iter().map(|seen| f32::from(u8::from(seen)));
             return Some((hook, vec![rows, keys], Source::Known(cells.collect())));
         }

@@ -12,13 +12,13 @@ use super::Recorder;
 use super::dense::{self, Dense, Norm, activate};
 use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
 use crate::checkpoint::{self, Activation, BertConfig, BertLayer, BertWeights, CheckpointError, TensorFile};
-use crate::trace::{Ablation, Embedding, Hook};
+use crate::trace::{Ablation, Embedding, Hook, Sight};
 
 /// The network with its heads; a head that the checkpoint lacks is none.
 pub struct Bert {
     word: Arc<Panels>,
     position: Tensor<2>,
-    token_type: Tensor<2>,
+    token_type: Option<Tensor<2>>,
     embed_norm: Norm,
     layers: Vec<Layer>,
     pooler: Option<Dense>,
@@ -86,7 +86,7 @@ impl Bert {
         let layers = weights.layers.iter().enumerate();
         Ok(Bert {
             position: read.table(&weights.position)?,
-            token_type: read.table(&weights.token_type)?,
+            token_type: weights.token_type.as_ref().map(|table| read.table(table)).transpose()?,
             embed_norm: read.norm(&weights.embed_norm, eps)?,
             layers: layers
                 .map(|(index, layer)| Layer::new(index, config, layer, &read))
@@ -115,11 +115,17 @@ impl Bert {
         let token = rec.record(Hook::Embed, keep(token, ablate, Embedding::Token));
         let position = keep(lookup(&self.position, &positions), ablate, Embedding::Position);
         let position = rec.record(Hook::PosEmbed, position);
-        let segment = keep(lookup(&self.token_type, segments), ablate, Embedding::Segment);
-        let segment = rec.record(Hook::TokenTypeEmbed, segment);
-        let sum = rec.record(Hook::EmbedSum, token + segment + position);
+        let segment = self.token_type.as_ref().map(|table| {
+            let segment = keep(lookup(table, segments), ablate, Embedding::Segment);
+            rec.record(Hook::TokenTypeEmbed, segment)
+        });
+        let token = match segment {
+            Some(segment) => token + segment,
+            None => token,
+        };
+        let sum = rec.record(Hook::EmbedSum, token + position);
 
-        let visible = Visible::new(ids.len(), ids.len(), false, ablate);
+        let visible = Visible::new(ids.len(), ids.len(), Sight::Everywhere, ablate);
         let mut x = self.embed_norm.forward(sum);
         for layer in &self.layers {
             x = layer.forward(x, &visible, ablate, rec);

@@ -11,7 +11,7 @@ use super::Recorder;
 use super::dense::{self, Dense, Norm, activate};
 use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
 use crate::checkpoint::{Activation, CheckpointError, Gpt2Config, Gpt2Layer, Gpt2Weights, TensorFile};
-use crate::trace::{Ablation, Embedding, Hook};
+use crate::trace::{Ablation, Embedding, Hook, Sight};
 
 /// The network with its language-model head.
 pub struct Gpt2 {
@@ -27,6 +27,7 @@ struct Layer {
     index: usize,
     heads: usize,
     scale: f32,
+    sight: Sight,
     ln_1: Norm,
     c_attn: Dense,
     attn_proj: Dense,
@@ -139,8 +140,11 @@ impl Gpt2 {
         let position = rec.record(Hook::PosEmbed, position);
         let mut x = rec.record(Hook::EmbedSum, token + position);
 
-        let visible = Visible::new(new.len(), ids.len(), true, ablate);
+        let mut visible = Visible::new(new.len(), ids.len(), Sight::Back, ablate);
         for layer in &self.layers {
+            if layer.sight != visible.sight {
+                visible = Visible::new(new.len(), ids.len(), layer.sight, ablate);
+            }
             x = layer.forward(x, &visible, cache, ablate, rec);
         }
         cache.ids.extend_from_slice(new);
@@ -167,8 +171,9 @@ impl Layer {
             index,
             heads: config.n_head,
             scale: config.attention_scale(index),
+            sight: config.sight[index],
             ln_1: read.norm(&weights.ln_1, eps)?,
-            c_attn: read.dense(&weights.c_attn)?,
+            c_attn: read.side_by_side(&weights.c_attn)?,
             attn_proj: read.dense(&weights.c_proj)?,
             ln_2: read.norm(&weights.ln_2, eps)?,
             c_fc: read.dense(&weights.c_fc)?,

@@ -8,7 +8,7 @@ use cloze_arithmetic::Panels;
 use super::Recorder;
 use super::dense::{Dense, Norm, context, scores, softmax};
 use crate::checkpoint::{self, CheckpointError, Matrix, TensorFile};
-use crate::trace::{Ablation, Embedding, Hook};
+use crate::trace::{Ablation, Embedding, Hook, Sight};
 
 /// Takes tensors out of a checkpoint's file.
 pub(super) struct Weights<'a> {
@@ -29,7 +29,25 @@ impl Weights<'_> {
     }
 
     pub(super) fn dense(&self, linear: &checkpoint::Linear) -> Result<Dense, CheckpointError> {
-        Ok(Dense::new(self.panels(&linear.weight)?, self.file.vector(&linear.bias)?))
+        self.side_by_side(std::slice::from_ref(linear))
+    }
+
+    /// Maps of the same input whose outputs stand side by side, as one.
+    pub(super) fn side_by_side(&self, maps: &[checkpoint::Linear]) -> Result<Dense, CheckpointError> {
+        let (mut weights, mut bias) = (Vec::new(), Vec::new());
+        for map in maps {
+            weights.push((&map.weight, self.file.vector(&map.weight.tensor)?));
+            if let Some(more) = &map.bias {
+                bias.extend(self.file.vector(more)?);
+            }
+        }
+        let width = |index: usize| weights.get(index).map_or(1, |(matrix, _)| matrix.cols);
+        let inputs = weights.first().map_or(0, |(matrix, _)| matrix.rows);
+        let panels = Panels::new(inputs, width(0) * weights.len(), |row, col| {
+            let (matrix, values) = &weights[col / width(0)];
+            values[matrix.index(row, col % width(0))]
+        });
+        Ok(Dense::new(panels, bias))
     }
 
     /// `[in, out]`, whichever way it lies in the file.
@@ -104,6 +122,7 @@ pub(super) fn attend(
 
 /// Which key each query may look at.
 pub(super) struct Visible {
+    pub sight: Sight,
     queries: usize,
     keys: usize,
     /// Row after row.
@@ -111,10 +130,9 @@ pub(super) struct Visible {
 }
 
 impl Visible {
-    /// `queries` that stand at the end of `keys` positions each look everywhere or, if `causal`, at themselves and
-    /// backwards, but for the cells that `ablate` flips.
-    pub(super) fn new(queries: usize, keys: usize, causal: bool, ablate: &Ablation) -> Visible {
-        Visible { queries, keys, seen: ablate.visible(queries, keys, causal) }
+    /// Of `queries` that stand at the end of `keys` positions, but for the cells that `ablate` flips.
+    pub(super) fn new(queries: usize, keys: usize, sight: Sight, ablate: &Ablation) -> Visible {
+        Visible { sight, queries, keys, seen: ablate.visible(queries, keys, sight) }
     }
 
     fn ones_and_zeros(&self, device: &Device) -> Tensor<2> {

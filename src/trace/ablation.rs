@@ -61,6 +61,28 @@ pub enum Embedding {
     Segment,
 }
 
+/// Where the queries of a block look, as long as no cell of its mask is flipped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// At every position.
+    Everywhere,
+    /// At their own position and those before it.
+    Back,
+    /// The same, but at no more than so many positions.
+    Near(usize),
+}
+
+impl Sight {
+    /// Whether the query at one position sees the key at another.
+    pub fn sees(self, query: usize, key: usize) -> bool {
+        match self {
+            Sight::Everywhere => true,
+            Sight::Back => key <= query,
+            Sight::Near(window) => key <= query && query - key < window,
+        }
+    }
+}
+
 impl Ablation {
     /// Whether it changes nothing.
     pub fn is_empty(&self) -> bool {
@@ -78,12 +100,11 @@ impl Ablation {
         self.embeddings.contains(&embedding)
     }
 
-    /// The mask of `queries` that stand at the end of `keys` positions, and see all of them or, if `causal`, those up to
-    /// their own: whether each query sees each key, row after row.
-    pub fn visible(&self, queries: usize, keys: usize, causal: bool) -> Vec<bool> {
+    /// The mask of `queries` that stand at the end of `keys` positions: whether each query sees each key, row after row.
+    pub fn visible(&self, queries: usize, keys: usize, sight: Sight) -> Vec<bool> {
         let past = keys - queries;
-        let mut seen: Vec<bool> =
-            (0..queries).flat_map(|query| (0..keys).map(move |key| !causal || key <= past + query)).collect();
+        let of = |query: usize| (0..keys).map(move |key| sight.sees(past + query, key));
+        let mut seen: Vec<bool> = (0..queries).flat_map(of).collect();
         for &[query, key] in &self.mask {
             if (past..keys).contains(&query) && key < keys {
                 let cell = &mut seen[(query - past) * keys + key];
@@ -101,10 +122,11 @@ mod tests {
     #[test]
     fn a_flipped_cell_is_seen_where_it_was_not_and_the_other_way_round() {
         let ablation = Ablation { mask: vec![[0, 1], [1, 0], [9, 9]], ..Ablation::default() };
-        assert_eq!(ablation.visible(2, 2, true), [true, true, false, true]);
-        assert_eq!(ablation.visible(2, 2, false), [true, false, false, true]);
+        assert_eq!(ablation.visible(2, 2, Sight::Back), [true, true, false, true]);
+        assert_eq!(ablation.visible(2, 2, Sight::Everywhere), [true, false, false, true]);
         // The second query alone, after one position that was computed before.
-        assert_eq!(ablation.visible(1, 2, true), [false, true]);
-        assert_eq!(Ablation::default().visible(2, 3, true), [true, true, false, true, true, true]);
+        assert_eq!(ablation.visible(1, 2, Sight::Back), [false, true]);
+        assert_eq!(Ablation::default().visible(2, 3, Sight::Back), [true, true, false, true, true, true]);
+        assert_eq!(Ablation::default().visible(2, 3, Sight::Near(2)), [true, true, false, false, true, true]);
     }
 }

@@ -9,7 +9,7 @@ mod hook;
 mod run;
 mod weights;
 
-pub use ablation::{Ablation, Embedding, Patch};
+pub use ablation::{Ablation, Embedding, Patch, Sight};
 pub use dispatch::{Dispatch, Dispatches};
 pub use hook::{Hook, UnknownHook};
 pub use run::{Activation, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};

@@ -35,6 +35,8 @@ pub struct ModelCard {
     pub positions: usize,
     /// Number of weights.
     pub parameters: usize,
+    /// How many segments it tells apart; 0 where it has no such embedding.
+    pub segments: usize,
     /// Whether the checkpoint holds a next-sentence head.
     pub next_sentence: bool,
 }

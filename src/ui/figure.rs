@@ -211,6 +211,7 @@ mod tests {
                 vocabulary: 10,
                 positions: 16,
                 parameters: 0,
+                segments: 2,
                 next_sentence: true,
             },
             text: text.into(),

@@ -178,6 +178,7 @@ mod tests {
                 vocabulary: 3,
                 positions: 10,
                 parameters: 0,
+                segments: 2,
                 next_sentence: false,
             },
             text: text.into(),

@@ -5,7 +5,7 @@
     python3 make.py embedded [MODELS]   the references of the page's own models (assets/models unless given)
 
 Needs torch, transformers, tokenizers, safetensors and numpy; the versions that were used stand in each golden.json. The
-same versions write the same bytes again: every seed is fixed, and one thread adds in one order.
+same versions write the same bytes again on the same processor: every seed is fixed, and one thread adds in one order.
 
 `small` writes checkpoints/<name>/ with config.json, tokenizer.json and model.safetensors as a Hugging Face folder has
 them, of shapes and spellings as unlike as files in the wild. `embedded` writes embedded/{bert,gpt}/ here, and
@@ -31,7 +31,8 @@ import torch
 import transformers
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import BertConfig, BertForPreTraining, BertModel, GPT2Config, GPT2LMHeadModel
+from transformers import (BertConfig, BertForPreTraining, BertModel, DistilBertConfig, DistilBertForMaskedLM, DistilBertModel,
+                          GPT2Config, GPT2LMHeadModel, GPTNeoConfig, GPTNeoForCausalLM)
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -143,7 +144,7 @@ class Tap:
             handle.remove()
 
 
-def attention(seen, layer, q, k, v, heads, scaling, causal):
+def attention(seen, layer, q, k, v, heads, scaling, causal, window=None):
     """Names an attention's parts, each `[position, head, head size]` or `[head, query, key]`."""
     at = f"blocks.{layer}.attn."
     split = lambda x: x.reshape(len(x), heads, -1)
@@ -151,6 +152,7 @@ def attention(seen, layer, q, k, v, heads, scaling, causal):
     scores = torch.einsum("qhd,khd->hqk", q, k) * scaling
     mask = torch.ones(len(q), len(q))
     mask = mask.tril() if causal else mask
+    mask = mask - mask.tril(-window) if window else mask
     # What transformers computed from them must be what they imply, or the hooks sit in the wrong places.
     implied = scores.masked_fill(mask == 0, -math.inf).softmax(-1)
     assert torch.allclose(implied, seen[at + "hook_pattern"], atol=1e-5)
@@ -199,16 +201,54 @@ def bert_activations(model, tokens):
 
 
 @torch.no_grad()
+def distilbert_activations(model, tokens):
+    distilbert = model if isinstance(model, DistilBertModel) else model.distilbert
+    tap = Tap()
+    e = distilbert.embeddings
+    tap.on("hook_embed", e.word_embeddings)
+    tap.on("hook_pos_embed", e.position_embeddings)
+    tap.on("hook_embed_sum", e.LayerNorm, "input")
+    for l, block in enumerate(distilbert.transformer.layer):
+        at = f"blocks.{l}."
+        tap.on(at + "hook_resid_pre", block, "input")
+        tap.on(at + "q", block.attention.q_lin)
+        tap.on(at + "k", block.attention.k_lin)
+        tap.on(at + "v", block.attention.v_lin)
+        tap.on(at + "attn.hook_pattern", block.attention, "weights")
+        tap.on(at + "attn.hook_z", block.attention.out_lin, "input")
+        tap.on(at + "hook_attn_out", block.attention.out_lin)
+        tap.on(at + "hook_resid_mid", block.sa_layer_norm)
+        tap.on(at + "hook_mlp_out", block.ffn)
+        tap.on(at + "hook_resid_post", block)
+    out = model(input_ids=torch.tensor([[t["id"] for t in tokens]]), attention_mask=torch.ones(1, len(tokens), dtype=torch.long))
+    tap.close()
+    seen = tap.seen
+    for l, block in enumerate(distilbert.transformer.layer):
+        q, k, v = (seen.pop(f"blocks.{l}.{part}") for part in "qkv")
+        attention(seen, l, q, k, v, block.attention.n_heads, block.attention.scaling, causal=False)
+    seen["ln_final.hook_normalized"] = seen[f"blocks.{len(distilbert.transformer.layer) - 1}.hook_resid_post"].clone()
+    if model is not distilbert:
+        seen["logits"] = out.logits[0]
+    return seen
+
+
+@torch.no_grad()
 def gpt_activations(model, tokens):
+    neo = isinstance(model, GPTNeoForCausalLM)
     tap = Tap()
     tap.on("hook_embed", model.transformer.wte)
     tap.on("hook_pos_embed", model.transformer.wpe)
     for l, block in enumerate(model.transformer.h):
         at = f"blocks.{l}."
         tap.on(at + "hook_resid_pre", block, "input")
-        tap.on(at + "qkv", block.attn.c_attn)
+        if neo:
+            tap.on(at + "q", block.attn.attention.q_proj)
+            tap.on(at + "k", block.attn.attention.k_proj)
+            tap.on(at + "v", block.attn.attention.v_proj)
+        else:
+            tap.on(at + "qkv", block.attn.c_attn)
         tap.on(at + "attn.hook_pattern", block.attn, "weights")
-        tap.on(at + "attn.hook_z", block.attn.c_proj, "input")
+        tap.on(at + "attn.hook_z", block.attn.attention.out_proj if neo else block.attn.c_proj, "input")
         tap.on(at + "hook_attn_out", block.attn)
         tap.on(at + "hook_resid_mid", block.ln_2, "input")
         tap.on(at + "hook_mlp_out", block.mlp)
@@ -221,8 +261,13 @@ def gpt_activations(model, tokens):
     seen["hook_pos_embed"] = seen["hook_pos_embed"].reshape(len(tokens), -1)
     seen["hook_embed_sum"] = seen["blocks.0.hook_resid_pre"].clone()
     for l, block in enumerate(model.transformer.h):
-        q, k, v = seen.pop(f"blocks.{l}.qkv").split(model.config.n_embd, dim=-1)
-        attention(seen, l, q, k, v, model.config.n_head, block.attn.scaling, causal=True)
+        if neo:
+            q, k, v = (seen.pop(f"blocks.{l}.{part}") for part in "qkv")
+            window = model.config.window_size if block.attn.attention_type == "local" else None
+            attention(seen, l, q, k, v, model.config.num_heads, 1.0, causal=True, window=window)
+        else:
+            q, k, v = seen.pop(f"blocks.{l}.qkv").split(model.config.n_embd, dim=-1)
+            attention(seen, l, q, k, v, model.config.n_head, block.attn.scaling, causal=True)
     seen["logits"] = out.logits[0]
     return seen
 
@@ -235,7 +280,8 @@ def save(tensors, path):
 def write_golden(folder, family, model, tok, cases):
     """`cases`: lists of id, text and perhaps a second text."""
     model.eval()
-    run = bert_activations if family == "bert" else gpt_activations
+    distilled = isinstance(model, (DistilBertModel, DistilBertForMaskedLM))
+    run = distilbert_activations if distilled else bert_activations if family == "bert" else gpt_activations
     described, values = [], {}
     for id, text, *rest in cases:
         tokens = tokens_of(tok, family, text, *rest)
@@ -259,7 +305,7 @@ def randomize(model, dtype):
     """Weights large enough for attention to be uneven, rounded to what the file will hold."""
     with torch.no_grad():
         for name, p in model.named_parameters():
-            norm = "LayerNorm" in name or ".ln_" in name
+            norm = "LayerNorm" in name or "layer_norm" in name or ".ln_" in name
             scale = 0.2 if norm or name.endswith("bias") else 0.27
             p.copy_((torch.randn(p.shape) * scale + (norm and name.endswith("weight"))).to(dtype).float())
 
@@ -296,6 +342,25 @@ def gpt(name, dtype, vocab, hidden, layers, heads, inner, positions, room=0, tie
                         n_positions=positions, tie_word_embeddings=tie, bos_token_id=0, eos_token_id=0,
                         attn_implementation="eager", **settings)
     finish(name, "gpt", GPT2LMHeadModel(config), tok, dtype, GPT_CASES, rename, extra, True)
+
+
+def distilbert(name, dtype, vocab, hidden, layers, heads, inner, positions, headless=False, tie=True, rename=lambda key: key,
+               **settings):
+    tok = wordpiece(vocab)
+    config = DistilBertConfig(vocab_size=tok.get_vocab_size(), dim=hidden, n_layers=layers, n_heads=heads, hidden_dim=inner,
+                              max_position_embeddings=positions, tie_word_embeddings=tie, attn_implementation="eager",
+                              **settings)
+    model = (DistilBertModel if headless else DistilBertForMaskedLM)(config)
+    finish(name, "bert", model, tok, dtype, BERT_CASES, rename, lambda model: {}, True)
+
+
+def gpt_neo(name, dtype, vocab, hidden, layers, heads, positions, kinds, window, **settings):
+    tok = byte_level(vocab)
+    config = GPTNeoConfig(vocab_size=tok.get_vocab_size(), hidden_size=hidden, num_layers=layers, num_heads=heads,
+                          max_position_embeddings=positions, attention_types=kinds, window_size=window, bos_token_id=0,
+                          eos_token_id=0, attn_implementation="eager", **settings)
+    model = GPTNeoForCausalLM(config)
+    finish(name, "gpt", model, tok, dtype, GPT_CASES, lambda key: key, lambda model: {}, True)
 
 
 def finish(name, family, model, tok, dtype, cases, rename, extra, literal_specials):
@@ -338,6 +403,13 @@ def small():
     gpt("gpt-untied", bf16, 277, 40, 2, 5, 60, 20, tie=False, activation_function="relu")
     gpt("gpt-scaled-by-layer", f16, 289, 24, 3, 4, None, 48, scale_attn_by_inverse_layer_idx=True,
         layer_norm_epsilon=1e-6, activation_function="gelu")
+    distilbert("distilbert", f32, 157, 36, 2, 3, 50, 20)
+    # A model without its head, saved on its own: no name begins with "distilbert.".
+    distilbert("distilbert-no-head", f16, 163, 32, 3, 2, 64, 24, headless=True, activation="relu")
+    distilbert("distilbert-untied", bf16, 151, 24, 1, 4, 48, 20, tie=False)
+    gpt_neo("gpt-neo", f32, 281, 32, 2, 2, 20, [[["global", "local"], 1]], 3)
+    gpt_neo("gpt-neo-local", f16, 275, 24, 3, 3, 24, [[["local"], 2], [["global"], 1]], 2, intermediate_size=50,
+            activation_function="gelu")
 
 
 # ---- the page's own models -------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! Scaled dot-product attention: `attention.wgsl`.
 
-use super::{Memory, shape};
+use super::{Memory, NONE, shape};
+use crate::trace::Sight;
 
 shape! {
     /// As `struct Shape` in `attention.wgsl`. Offsets into the arena count numbers.
@@ -11,8 +12,8 @@ shape! {
         head_size: u32,
         /// What products of queries and keys are multiplied by.
         scale: f32,
-        /// 1 where a query sees only its own position and those before it.
-        causal: u32,
+        /// How many positions a query sees at most: its own and those before it. 0 where it sees every position.
+        window: u32,
         /// Queries, `[position, head, head size]`.
         q: u32,
         /// Keys, `[head, head size, position]`.
@@ -37,12 +38,25 @@ impl Shape {
     }
 }
 
+/// Of a shape, the window of a block whose queries look so.
+pub fn window(sight: Sight) -> u32 {
+    match sight {
+        Sight::Everywhere => 0,
+        Sight::Back => NONE,
+        Sight::Near(window) => window as u32,
+    }
+}
+
 /// The same on the CPU, for the tests.
 pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, run, trace, .. } = memory;
     let (size, capacity) = (shape.head_size as usize, run.layout.capacity);
     let hidden = shape.heads as usize * size;
     let keys = run.past() + run.rows();
+    let sight = match shape.window {
+        0 => Sight::Everywhere,
+        window => Sight::Near(window as usize),
+    };
     for head in 0..shape.heads as usize {
         for row in 0..run.rows() {
             let position = run.past() + row;
@@ -52,7 +66,7 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
             let scores: Vec<f32> = (0..keys)
                 .map(|key| q.iter().enumerate().map(|(d, q)| q * key_at(key, d)).sum::<f32>() * shape.scale)
                 .collect();
-            let seen: Vec<bool> = (0..keys).map(|key| run.sees(position, key, shape.causal != 0)).collect();
+            let seen: Vec<bool> = (0..keys).map(|key| run.sees(position, key, sight)).collect();
             let largest = scores
                 .iter()
                 .zip(&seen)

@@ -13,7 +13,8 @@ struct Shape {
     heads: u32,
     head_size: u32,
     scale: f32,
-    causal: u32,
+    // How many positions a query sees at most: its own and those before it. 0 where it sees every position.
+    window: u32,
     q: u32,
     keys: u32,
     values: u32,
@@ -37,7 +38,7 @@ var<workgroup> lanes: array<f32, LANES>;
 
 // Whether a query sees a key.
 fn sees(query: u32, key: u32, edited: bool) -> bool {
-    var seen = shape.causal == 0u || key <= query;
+    var seen = shape.window == 0u || (key <= query && query - key < shape.window);
     if (edited) {
         let word = run[RUN_EDITS + query * EDIT_WORDS + key / 32u];
         seen = seen != (extractBits(word, key % 32u, 1u) == 1u);
@@ -61,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let keys = run[RUN_PAST] + run[RUN_ROWS];
     let edited = (run[RUN_CHANGES] & MASK_EDITED) != 0u;
     // The keys after these are not seen.
-    let reach = select(keys, position + 1u, shape.causal != 0u && !edited);
+    let reach = select(keys, position + 1u, shape.window != 0u && !edited);
     let q = shape.q + position * hidden + head * size;
     let k = shape.keys + head * size * CAPACITY;
 
@@ -85,6 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         // Four keys at a time, so that a number of q is read once for all of them. Beyond the last key there may be
         // anything; it is dropped.
         for (var i = lane; i < count; i += 4u * LANES) {
+            // Zero by word: SwiftShader gives a variable that is merely declared its zeros once, not in every turn.
             var scores = vec4<f32>(0.0);
             for (var d = 0u; d < size; d++) {
                 let at = k + d * CAPACITY + first + i;

@@ -2,7 +2,7 @@
 
 use super::NONE;
 use crate::engine::protocol::Sampling;
-use crate::trace::{Ablation, Embedding};
+use crate::trace::{Ablation, Embedding, Sight};
 
 /// Bits of what a run changes.
 pub(super) const WITHOUT_TOKEN: u32 = 1;
@@ -231,10 +231,10 @@ impl RunWords {
     }
 
     /// Whether a query sees a key.
-    pub(super) fn sees(&self, query: usize, key: usize, causal: bool) -> bool {
+    pub(super) fn sees(&self, query: usize, key: usize, sight: Sight) -> bool {
         let word = self.layout.edits() + query * self.layout.edit_words() + key / 32;
         let flipped = self.changes(MASK_EDITED) && self.words[word] >> (key % 32) & 1 == 1;
-        (!causal || key <= query) != flipped
+        sight.sees(query, key) != flipped
     }
 
     pub(super) fn id(&self, row: usize) -> usize {

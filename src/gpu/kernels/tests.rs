@@ -11,7 +11,7 @@ use super::super::weights::{Layout, Stored, WeightType};
 use super::linear::{FEW_ROWS, Rows};
 use super::*;
 use crate::checkpoint::Activation;
-use crate::trace::{Ablation, Embedding};
+use crate::trace::{Ablation, Embedding, Sight};
 
 const TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
 /// Numbers of rows around the sizes of tiles and workgroups.
@@ -351,12 +351,14 @@ fn attention_equals_its_twin() {
             let (heads, size) = heads[index];
             let edges = vec![[rows - 1, 0], [0, rows / 2], [rows / 2, rows / 2]];
             let changed = Ablation { heads: vec![[1, heads - 1]], mask: edges, ..Ablation::default() };
-            for (causal, past, ablation) in [
-                (false, 0, Ablation::default()),
-                (true, 0, Ablation::default()),
-                (true, 70, Ablation::default()),
-                (false, 0, changed.clone()),
-                (true, 0, changed),
+            for (sight, past, ablation) in [
+                (Sight::Everywhere, 0, Ablation::default()),
+                (Sight::Back, 0, Ablation::default()),
+                (Sight::Back, 70, Ablation::default()),
+                (Sight::Near(3), 70, Ablation::default()),
+                (Sight::Everywhere, 0, changed.clone()),
+                (Sight::Back, 0, changed.clone()),
+                (Sight::Near(9), 0, changed.clone()),
             ] {
                 let capacity = past + rows + 2;
                 let keys = past + rows;
@@ -364,14 +366,14 @@ fn attention_equals_its_twin() {
                 let mut words = run(capacity, 2, past, rows, &[]);
                 let map = heads * rows * keys;
                 words.want(1, map as u32);
-                if causal {
+                if sight == Sight::Back {
                     words.want(0, 0);
                 }
                 let shape = attention::Shape {
                     heads: heads as u32,
                     head_size: size as u32,
                     scale: (size as f32).sqrt().recip() * 3.0,
-                    causal: u32::from(causal),
+                    window: attention::window(sight),
                     q: 0,
                     keys: width as u32,
                     values: 2 * width as u32,
@@ -392,9 +394,8 @@ fn attention_equals_its_twin() {
                     run: words,
                     widths,
                 };
-                let what = format!(
-                    "{heads} heads of {size}, {rows} rows after {past}, causal {causal}, {ablation:?}"
-                );
+                let what =
+                    format!("{heads} heads of {size}, {rows} rows after {past}, {sight:?}, {ablation:?}");
                 check(&gpu, &what, &case, |memory| attention::twin(&shape, memory));
             }
         }

@@ -224,6 +224,7 @@ pub(super) mod tests {
             vocabulary: 10,
             positions: 16,
             parameters: 0,
+            segments: 2,
             next_sentence: true,
         }
     }

@@ -85,25 +85,26 @@ pub(super) fn TokenFigure(
         readout.set(text);
     });
 
-    let name =
-        move |(row, (_, name, sign, label)): (usize, (Hook, &'static str, &'static str, &'static str))| {
-            let cell = move |index: usize| {
-                let bins = Signal::derive(move || {
-                    rows.with(|rows| rows[row].get(index).cloned()).unwrap_or_default()
-                });
-                let label =
-                    Signal::derive(move || bins.with(|bins| describe_barcode(run, name, index, bins)));
-                let on_point =
-                    Callback::new(move |bin: Option<usize>| pointed.set(bin.map(|bin| (row, index, bin))));
-                view! { <td><Barcode bins scale label on_point/></td> }
-            };
-            view! {
-                <tr class="emb" class:sum=name == "input">
-                    <th scope="row"><i>{sign}</i>{t(label)}</th>
-                    <For each=move || 0..count.get() key=|index| *index children=cell/>
-                </tr>
-            }
+    let name = move |(row, (_, name, sign, label)): (
+        usize,
+        (Hook, &'static str, &'static str, &'static str),
+    )| {
+        let cell = move |index: usize| {
+            let bins =
+                Signal::derive(move || rows.with(|rows| rows[row].get(index).cloned()).unwrap_or_default());
+            let label = Signal::derive(move || bins.with(|bins| describe_barcode(run, name, index, bins)));
+            let on_point =
+                Callback::new(move |bin: Option<usize>| pointed.set(bin.map(|bin| (row, index, bin))));
+            view! { <td><Barcode bins scale label on_point/></td> }
         };
+        view! {
+            // DistilBERT tells no segments apart.
+            <tr class="emb" class:sum=name == "input" hidden=move || rows.with(|rows| rows[row].is_empty())>
+                <th scope="row"><i>{sign}</i>{t(label)}</th>
+                <For each=move || 0..count.get() key=|index| *index children=cell/>
+            </tr>
+        }
+    };
     view! {
         <div
             class="scroller"
