@@ -57,6 +57,7 @@ attention-cell-hidden = “{ $key }” is not visible to “{ $query }”
 attention-wrong-sum = This row adds up to { $sum }, not to 1.
 attention-legend = share of the row (√ scale)
 attention-legend-hidden = not visible: comes later
+attention-legend-hidden-near = not visible: comes later, or is too far back
 attention-slider = Key
 attention-rescaled = Rows rescaled: { $pieces } held { $percent } % of this row.
 attention-and = { $list } and { $last }

@@ -31,7 +31,8 @@ impl AttentionMap {
         let pattern = run.activation(Hook::Pattern(head.layer))?;
         let weights = pattern.data.get(head.head * size..(head.head + 1) * size)?;
         // Whether a key can be seen is the mask's to say: a weight of 0 can have other reasons.
-        let mask = run.activation(Hook::Mask(0)).filter(|mask| mask.shape == [positions, positions])?;
+        let mask =
+            run.activation(Hook::Mask(head.layer)).filter(|mask| mask.shape == [positions, positions])?;
         let visible = mask.data.get(..size)?;
         if pattern.shape[1..] != [positions, positions] {
             return None;
@@ -93,6 +94,12 @@ impl AttentionMap {
     /// Whether any shown cell is not visible.
     pub fn has_invisible(&self) -> bool {
         self.shown.iter().any(|query| self.shown.iter().any(|key| self.weight(*query, *key).is_none()))
+    }
+
+    /// Whether any shown cell is not visible though its key stands before its query: the block looks a few positions back only.
+    pub fn hides_earlier(&self) -> bool {
+        let before = |query: usize| self.shown.iter().filter(move |key| **key < query);
+        self.shown.iter().any(|query| before(*query).any(|key| self.weight(*query, *key).is_none()))
     }
 
     /// The shown position so many places after `position`, stopping at the ends; the first if it is not shown.
@@ -219,7 +226,10 @@ pub(super) mod tests {
         assert_eq!(map.weight(1, 4), None);
         assert_eq!(map.strongest(1), Some(1));
         assert_eq!(map.strongest(2), Some(0));
-        assert!(map.has_invisible());
+        assert!(map.has_invisible() && !map.hides_earlier());
+        let mut near = [1.0; 16];
+        near[3 * 4] = 0.0;
+        assert!(AttentionMap::new(&bert(ROWS, near), HEAD, false).unwrap().hides_earlier());
         assert_eq!(map.drawn().len(), 16);
     }
 

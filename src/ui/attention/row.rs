@@ -43,7 +43,7 @@ impl RowSteps {
             (0..keys).map(|key| Some(dot(q, vector(k, key, head.head)?))).collect::<Option<_>>()?;
         let scores = row(run.activation(Hook::AttnScores(head.layer))?, head.head, query)?.to_vec();
         let weights = row(run.activation(Hook::Pattern(head.layer))?, head.head, query)?.to_vec();
-        let mask = run.activation(Hook::Mask(0)).filter(|mask| mask.shape.last() == Some(&keys))?;
+        let mask = run.activation(Hook::Mask(head.layer)).filter(|mask| mask.shape.last() == Some(&keys))?;
         let visible =
             mask.data.get(query * keys..(query + 1) * keys)?.iter().map(|seen| *seen > 0.5).collect();
         let factor = factor(&dots, &scores, q.len());
@@ -177,8 +177,8 @@ mod tests {
             let files = Files { config, tokenizer, weights: read("model.safetensors") };
             let session = Session::on_cpu(name, files).unwrap();
             let card = session.card().clone();
-            let want = [Hook::Q, Hook::K, Hook::AttnScores, Hook::Pattern].into_iter();
-            let want = want.flat_map(|hook| (0..card.layers).map(hook)).chain([Hook::Mask(0)]).collect();
+            let want = [Hook::Q, Hook::K, Hook::AttnScores, Hook::Pattern, Hook::Mask].into_iter();
+            let want = want.flat_map(|hook| (0..card.layers).map(hook)).collect();
             let text = "The children looked at the sky because it was red.".into();
             let run =
                 pollster::block_on(session.run(&RunRequest { text, want, ..RunRequest::default() })).unwrap();

@@ -328,8 +328,8 @@ fn following(
 
 /// A run that records everything the figures draw, of every layer: another head is then there at once.
 fn request(text: String, layers: usize, off: Vec<[usize; 2]>) -> RunRequest {
-    let of_layer = |layer| [Hook::Q(layer), Hook::K(layer), Hook::AttnScores(layer), Hook::Pattern(layer)];
-    let want = (0..layers).flat_map(of_layer).chain([Hook::Mask(0)]).collect();
+    let hooks = [Hook::Q, Hook::K, Hook::AttnScores, Hook::Pattern, Hook::Mask];
+    let want = (0..layers).flat_map(|layer| hooks.map(|hook| hook(layer))).collect();
     let ablate = Ablation { heads: off, ..Ablation::default() };
     RunRequest { text, want, max_tokens: Some(LIMIT), ablate, ..RunRequest::default() }
 }

@@ -149,7 +149,10 @@ pub(super) fn Figure(
                 <span class="share">{t("attention-legend")}</span>
                 <Show when=move || model.map.with(|map| map.as_ref().is_some_and(|map| map.has_invisible()))>
                     <span class="hx" aria-hidden="true"></span>
-                    <span>{t("attention-legend-hidden")}</span>
+                    <span>{move || {
+                        let near = model.map.with(|map| map.as_ref().is_some_and(|map| map.hides_earlier()));
+                        t(if near { "attention-legend-hidden-near" } else { "attention-legend-hidden" })
+                    }}</span>
                 </Show>
             </p>
         </div>
