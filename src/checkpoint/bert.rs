@@ -61,126 +61,113 @@ pub struct MlmHead {
 impl BertWeights {
     /// Finds the weights that `config` asks for, and counts them.
     ///
+    /// Keys may begin with the model's name or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
+    /// that the file has nothing of is left out, unless the architecture's name promises it.
+    ///
     /// # Errors
     /// A tensor is missing, has another shape, or an unread storage type.
     pub fn find(config: &BertConfig, header: &Header) -> Result<(BertWeights, usize), CheckpointError> {
+        let BertConfig { kind, vocab_size, hidden_size: hidden, .. } = *config;
+        let (name, mlm_prefix) = match kind {
+            BertKind::Bert => ("bert.", "cls.predictions."),
+            BertKind::DistilBert => ("distilbert.", "vocab_transform."),
+        };
+        let prefix = if header.has_prefix(name) { name } else { "" };
         let reader = Reader::new(header);
-        let weights = match config.kind {
-            BertKind::Bert => BertWeights::of_bert(config, header, &reader),
-            BertKind::DistilBert => BertWeights::of_distilbert(config, header, &reader),
-        };
-        Ok((weights?, reader.count()))
-    }
-
-    /// Keys may begin with `bert.` or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
-    /// that the file has nothing of is left out, unless the architecture's name promises it.
-    fn of_bert(
-        config: &BertConfig,
-        header: &Header,
-        reader: &Reader<'_>,
-    ) -> Result<BertWeights, CheckpointError> {
-        let BertConfig { vocab_size, hidden_size: hidden, intermediate_size, .. } = *config;
-        let prefix = if header.has_prefix("bert.") { "bert." } else { "" };
         let key = |name: &str| format!("{prefix}{name}");
-
-        let layer = |index: usize| {
-            let key = |name: &str| format!("{prefix}encoder.layer.{index}.{name}");
-            Ok(BertLayer {
-                query: reader.linear(&key("attention.self.query"), hidden, hidden)?,
-                key: reader.linear(&key("attention.self.key"), hidden, hidden)?,
-                value: reader.linear(&key("attention.self.value"), hidden, hidden)?,
-                attn_output: reader.linear(&key("attention.output.dense"), hidden, hidden)?,
-                attn_norm: reader.norm(&key("attention.output.LayerNorm"), hidden)?,
-                intermediate: reader.linear(&key("intermediate.dense"), hidden, intermediate_size)?,
-                output: reader.linear(&key("output.dense"), intermediate_size, hidden)?,
-                output_norm: reader.norm(&key("output.LayerNorm"), hidden)?,
-            })
+        let table =
+            |name: &str, rows| reader.matrix(&key(&format!("embeddings.{name}.weight")), rows, hidden);
+        let layer = |index: usize| match kind {
+            BertKind::Bert => {
+                BertLayer::of_bert(config, &reader, |name| key(&format!("encoder.layer.{index}.{name}")))
+            }
+            BertKind::DistilBert => BertLayer::of_distilbert(config, &reader, |name| {
+                key(&format!("transformer.layer.{index}.{name}"))
+            }),
         };
-        let mlm = || {
-            const HEAD: &str = "cls.predictions";
-            const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
-            Ok(MlmHead {
-                transform: reader.linear(&format!("{HEAD}.transform.dense"), hidden, hidden)?,
-                norm: reader.norm(&format!("{HEAD}.transform.LayerNorm"), hidden)?,
-                decoder: reader.untied(
-                    config.tie_word_embeddings,
-                    "cls.predictions.decoder.weight",
-                    [vocab_size, hidden],
-                )?,
-                decoder_bias: reader.vector(&BIASES, vocab_size)?,
-            })
+        let mlm = || match kind {
+            BertKind::Bert => MlmHead::of_bert(config, &reader),
+            BertKind::DistilBert => MlmHead::of_distilbert(config, &reader),
         };
 
-        let has_mlm = config.promises_mlm || header.has_prefix("cls.predictions.");
+        let has_segments = config.type_vocab_size > 0;
+        let has_mlm = config.promises_mlm || header.has_prefix(mlm_prefix);
         let has_nsp = config.promises_nsp || header.has_prefix("cls.seq_relationship.");
         let has_pooler = has_nsp || header.has_prefix(&key("pooler."));
-        Ok(BertWeights {
-            word: reader.matrix(&key("embeddings.word_embeddings.weight"), vocab_size, hidden)?,
-            position: reader.matrix(
-                &key("embeddings.position_embeddings.weight"),
-                config.max_position_embeddings,
-                hidden,
-            )?,
-            token_type: Some(reader.matrix(
-                &key("embeddings.token_type_embeddings.weight"),
-                config.type_vocab_size,
-                hidden,
-            )?),
+        let weights = BertWeights {
+            word: table("word_embeddings", vocab_size)?,
+            position: table("position_embeddings", config.max_position_embeddings)?,
+            token_type: has_segments
+                .then(|| table("token_type_embeddings", config.type_vocab_size))
+                .transpose()?,
             embed_norm: reader.norm(&key("embeddings.LayerNorm"), hidden)?,
             layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
             mlm: has_mlm.then(mlm).transpose()?,
             pooler: has_pooler.then(|| reader.linear(&key("pooler.dense"), hidden, hidden)).transpose()?,
             nsp: has_nsp.then(|| reader.linear("cls.seq_relationship", hidden, 2)).transpose()?,
+        };
+        Ok((weights, reader.count()))
+    }
+}
+
+impl BertLayer {
+    fn of_bert(
+        config: &BertConfig,
+        reader: &Reader<'_>,
+        key: impl Fn(&str) -> String,
+    ) -> Result<BertLayer, CheckpointError> {
+        let BertConfig { hidden_size: hidden, intermediate_size, .. } = *config;
+        Ok(BertLayer {
+            query: reader.linear(&key("attention.self.query"), hidden, hidden)?,
+            key: reader.linear(&key("attention.self.key"), hidden, hidden)?,
+            value: reader.linear(&key("attention.self.value"), hidden, hidden)?,
+            attn_output: reader.linear(&key("attention.output.dense"), hidden, hidden)?,
+            attn_norm: reader.norm(&key("attention.output.LayerNorm"), hidden)?,
+            intermediate: reader.linear(&key("intermediate.dense"), hidden, intermediate_size)?,
+            output: reader.linear(&key("output.dense"), intermediate_size, hidden)?,
+            output_norm: reader.norm(&key("output.LayerNorm"), hidden)?,
         })
     }
 
-    /// Keys may begin with `distilbert.` or not; the head's never do.
     fn of_distilbert(
         config: &BertConfig,
-        header: &Header,
         reader: &Reader<'_>,
-    ) -> Result<BertWeights, CheckpointError> {
-        let BertConfig { vocab_size, hidden_size: hidden, intermediate_size, .. } = *config;
-        let prefix = if header.has_prefix("distilbert.") { "distilbert." } else { "" };
-        let key = |name: &str| format!("{prefix}{name}");
+        key: impl Fn(&str) -> String,
+    ) -> Result<BertLayer, CheckpointError> {
+        let BertConfig { hidden_size: hidden, intermediate_size, .. } = *config;
+        Ok(BertLayer {
+            query: reader.linear(&key("attention.q_lin"), hidden, hidden)?,
+            key: reader.linear(&key("attention.k_lin"), hidden, hidden)?,
+            value: reader.linear(&key("attention.v_lin"), hidden, hidden)?,
+            attn_output: reader.linear(&key("attention.out_lin"), hidden, hidden)?,
+            attn_norm: reader.norm(&key("sa_layer_norm"), hidden)?,
+            intermediate: reader.linear(&key("ffn.lin1"), hidden, intermediate_size)?,
+            output: reader.linear(&key("ffn.lin2"), intermediate_size, hidden)?,
+            output_norm: reader.norm(&key("output_layer_norm"), hidden)?,
+        })
+    }
+}
 
-        let layer = |index: usize| {
-            let key = |name: &str| format!("{prefix}transformer.layer.{index}.{name}");
-            Ok(BertLayer {
-                query: reader.linear(&key("attention.q_lin"), hidden, hidden)?,
-                key: reader.linear(&key("attention.k_lin"), hidden, hidden)?,
-                value: reader.linear(&key("attention.v_lin"), hidden, hidden)?,
-                attn_output: reader.linear(&key("attention.out_lin"), hidden, hidden)?,
-                attn_norm: reader.norm(&key("sa_layer_norm"), hidden)?,
-                intermediate: reader.linear(&key("ffn.lin1"), hidden, intermediate_size)?,
-                output: reader.linear(&key("ffn.lin2"), intermediate_size, hidden)?,
-                output_norm: reader.norm(&key("output_layer_norm"), hidden)?,
-            })
-        };
-        let mlm = || {
-            let (tie, table) = (config.tie_word_embeddings, [vocab_size, hidden]);
-            Ok(MlmHead {
-                transform: reader.linear("vocab_transform", hidden, hidden)?,
-                norm: reader.norm("vocab_layer_norm", hidden)?,
-                decoder: reader.untied(tie, "vocab_projector.weight", table)?,
-                decoder_bias: reader.vector(&["vocab_projector.bias"], vocab_size)?,
-            })
-        };
+/// The names of a head never begin with the model's.
+impl MlmHead {
+    fn of_bert(config: &BertConfig, reader: &Reader<'_>) -> Result<MlmHead, CheckpointError> {
+        const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
+        let BertConfig { vocab_size, hidden_size: hidden, tie_word_embeddings: tie, .. } = *config;
+        Ok(MlmHead {
+            transform: reader.linear("cls.predictions.transform.dense", hidden, hidden)?,
+            norm: reader.norm("cls.predictions.transform.LayerNorm", hidden)?,
+            decoder: reader.untied(tie, "cls.predictions.decoder.weight", [vocab_size, hidden])?,
+            decoder_bias: reader.vector(&BIASES, vocab_size)?,
+        })
+    }
 
-        let has_mlm = config.promises_mlm || header.has_prefix("vocab_transform.");
-        Ok(BertWeights {
-            word: reader.matrix(&key("embeddings.word_embeddings.weight"), vocab_size, hidden)?,
-            position: reader.matrix(
-                &key("embeddings.position_embeddings.weight"),
-                config.max_position_embeddings,
-                hidden,
-            )?,
-            token_type: None,
-            embed_norm: reader.norm(&key("embeddings.LayerNorm"), hidden)?,
-            layers: (0..config.num_hidden_layers).map(layer).collect::<Result<_, _>>()?,
-            mlm: has_mlm.then(mlm).transpose()?,
-            pooler: None,
-            nsp: None,
+    fn of_distilbert(config: &BertConfig, reader: &Reader<'_>) -> Result<MlmHead, CheckpointError> {
+        let BertConfig { vocab_size, hidden_size: hidden, tie_word_embeddings: tie, .. } = *config;
+        Ok(MlmHead {
+            transform: reader.linear("vocab_transform", hidden, hidden)?,
+            norm: reader.norm("vocab_layer_norm", hidden)?,
+            decoder: reader.untied(tie, "vocab_projector.weight", [vocab_size, hidden])?,
+            decoder_bias: reader.vector(&["vocab_projector.bias"], vocab_size)?,
         })
     }
 }
