@@ -69,8 +69,16 @@ fn measured<T>(work: impl FnOnce() -> T) -> (T, usize) {
 /// read, and headers here are of some 10 KB.
 const SLACK: usize = 256 << 10;
 
-const CHECKPOINTS: [&str; 6] =
-    ["bert-3-heads", "bert-old-names", "distilbert", "gpt-no-prefix", "gpt-untied", "gpt-neo-local"];
+const CHECKPOINTS: [&str; 8] = [
+    "bert-3-heads",
+    "bert-old-names",
+    "bert-int8",
+    "distilbert",
+    "gpt-no-prefix",
+    "gpt-untied",
+    "gpt-int8",
+    "gpt-neo-local",
+];
 
 fn read(checkpoint: &str, file: &str) -> Vec<u8> {
     let path: PathBuf =
@@ -278,7 +286,11 @@ fn tensors(sound: &Sound, out: &mut Vec<Mutation>) {
             shape.reverse();
             let mut header = sound.header.clone();
             header[name]["shape"] = json!(shape);
-            out.push(sound.with_header(format!("{name} turned round"), &header, Some(("wrong-shape", name))));
+            // A square matrix may have a factor for each row as well as for each column.
+            let scaled = name.strip_suffix("_scale").map(|matrix| &sound.header[matrix]["shape"]);
+            let either = scaled.is_some_and(|shape| shape[0] == shape[1]);
+            let expected = (!either).then_some(("wrong-shape", name.as_str()));
+            out.push(sound.with_header(format!("{name} turned round"), &header, expected));
         }
         let mut header = sound.header.clone();
         header[name]["shape"] = json!(std::iter::once(1).chain(shape).collect::<Vec<u64>>());
@@ -288,7 +300,11 @@ fn tensors(sound: &Sound, out: &mut Vec<Mutation>) {
             Some(("wrong-shape", name)),
         ));
 
-        let integer = if info["dtype"] == "F32" { "I32" } else { "I16" };
+        let integer = match info["dtype"].as_str() {
+            Some("F32") => "I32",
+            Some("I8") => "U8",
+            _ => "I16",
+        };
         let mut header = sound.header.clone();
         header[name]["dtype"] = json!(integer);
         out.push(sound.with_header(
@@ -297,6 +313,10 @@ fn tensors(sound: &Sound, out: &mut Vec<Mutation>) {
             Some(("unsupported-dtype", name)),
         ));
 
+        // Every whole number is one.
+        if info["dtype"] == "I8" {
+            continue;
+        }
         let end = info["data_offsets"][1].as_u64().expect("an offset") as usize;
         let mut mutation = sound.mutation(format!("{name} ends with a value that is no number"));
         let at = 8 + sound.header_length + end;

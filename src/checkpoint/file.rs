@@ -42,6 +42,7 @@ impl TensorFile {
     /// # Errors
     /// As [`TensorFile::bytes`]; [`CheckpointError::NotFinite`] if one of them is infinite or undefined.
     pub fn vector(&self, tensor: &Tensor) -> Result<Vec<f32>, CheckpointError> {
-        Ok(tensor.numbers(self.bytes(tensor)?)?.to_vec())
+        let scale = tensor.scale.as_ref().map_or(Ok(&[][..]), |scale| self.bytes(&scale.tensor))?;
+        Ok(tensor.numbers(self.bytes(tensor)?, scale)?.to_vec())
     }
 }

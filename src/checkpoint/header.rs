@@ -8,8 +8,9 @@ use std::cell::Cell;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
-use super::weights::NumberType;
+use super::weights::{NumberType, Scale};
 use super::{CheckpointError, Linear, Matrix, Norm, Tensor};
+use crate::trace::WeightType;
 
 /// A header of this many bytes describes thousands of tensors; the largest GPT-2 needs a twentieth of it.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -89,10 +90,18 @@ impl Header {
         self.names.iter().filter_map(|name| Some((name.as_str(), self.metadata.info(name)?.data_offsets.1)))
     }
 
-    /// Whether all its floating-point numbers are stored as F16.
-    pub fn half_precision(&self) -> bool {
+    /// The smallest type that keeps its matrices as they are.
+    pub fn stored(&self) -> WeightType {
         let kinds = self.metadata.tensors();
-        kinds.values().all(|info| !matches!(info.dtype, Dtype::F32 | Dtype::BF16 | Dtype::F64))
+        let has = |dtypes: &[Dtype]| kinds.values().any(|info| dtypes.contains(&info.dtype));
+        if has(&[Dtype::I8]) {
+            // Beside whole numbers stand their scales, and norms and biases, which are kept in single precision anyway.
+            WeightType::Int8
+        } else if has(&[Dtype::F32, Dtype::BF16, Dtype::F64]) {
+            WeightType::F32
+        } else {
+            WeightType::F16
+        }
     }
 
     /// Whether any tensor's name begins with `prefix`.
@@ -113,14 +122,29 @@ impl Header {
         if found != shape {
             return Err(CheckpointError::WrongShape { key, expected: shape.to_vec(), found });
         }
-        let number_type = match dtype {
-            Dtype::F32 => NumberType::F32,
-            Dtype::F16 => NumberType::F16,
-            Dtype::BF16 => NumberType::Bf16,
-            other => return Err(CheckpointError::UnsupportedDtype { key, found: other.to_string() }),
+        let (number_type, scale) = match (dtype, shape) {
+            (Dtype::F32, _) => (NumberType::F32, None),
+            (Dtype::F16, _) => (NumberType::F16, None),
+            (Dtype::BF16, _) => (NumberType::Bf16, None),
+            (Dtype::I8, [rows, cols]) => (NumberType::I8, Some(Box::new(self.scale(&key, *rows, *cols)?))),
+            (other, _) => return Err(CheckpointError::UnsupportedDtype { key, found: other.to_string() }),
         };
         let (start, end) = data_offsets;
-        Ok(Tensor { key, number_type, count: shape.iter().product(), bytes: start..end })
+        Ok(Tensor { key, number_type, count: shape.iter().product(), bytes: start..end, scale })
+    }
+
+    /// The scale of a matrix of whole numbers, by the name that compressed-tensors gives it
+    /// (<https://github.com/vllm-project/compressed-tensors>): `[rows, 1]` or `[1, cols]`.
+    fn scale(&self, key: &str, rows: usize, cols: usize) -> Result<Scale, CheckpointError> {
+        let name = format!("{key}_scale");
+        let shape = match self.metadata.info(&name) {
+            Some(TensorInfo { dtype: Dtype::I8, .. }) => {
+                return Err(CheckpointError::UnsupportedDtype { key: name, found: Dtype::I8.to_string() });
+            }
+            Some(TensorInfo { shape, .. }) if *shape == [1, cols] => [1, cols],
+            _ => [rows, 1],
+        };
+        Ok(Scale { tensor: self.tensor(&name, &shape)?, cols, by_row: shape[1] == 1 })
     }
 }
 

@@ -23,9 +23,9 @@ pub use file::TensorFile;
 pub use gpt2::{Gpt2Layer, Gpt2Weights};
 pub use header::Header;
 pub use stream::{Arrived, TensorStream};
-pub use weights::{Linear, Matrix, Norm, NumberType, Numbers, Tensor};
+pub use weights::{Linear, Matrix, Norm, NumberType, Numbers, Scale, Tensor};
 
-use crate::trace::Family;
+use crate::trace::{Family, WeightType};
 
 /// The file of a checkpoint that holds its sizes.
 pub const CONFIG_FILE: &str = "config.json";
@@ -41,8 +41,8 @@ pub struct Checkpoint {
     pub network: Network,
     /// Number of weights; a matrix that is tied to another counts once.
     pub parameters: usize,
-    /// Whether the file keeps every weight in half precision (F16), so that nothing is lost by computing with that.
-    pub half_precision: bool,
+    /// The smallest type that keeps the file's matrices as they are.
+    pub stored: WeightType,
 }
 
 /// The sizes and the weights of a network.
@@ -81,7 +81,7 @@ impl Checkpoint {
                 (Network::Gpt2 { config, weights }, parameters)
             }
         };
-        Ok(Checkpoint { network, parameters, half_precision: header.half_precision() })
+        Ok(Checkpoint { network, parameters, stored: header.stored() })
     }
 
     /// The architecture.

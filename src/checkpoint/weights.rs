@@ -18,6 +18,8 @@ pub enum NumberType {
     F16,
     /// The upper half of a single-precision number.
     Bf16,
+    /// Whole numbers from -128 to 127 that are multiplied by a scale.
+    I8,
 }
 
 impl NumberType {
@@ -26,6 +28,7 @@ impl NumberType {
         match self {
             NumberType::F32 => 4,
             NumberType::F16 | NumberType::Bf16 => 2,
+            NumberType::I8 => 1,
         }
     }
 }
@@ -41,15 +44,33 @@ pub struct Tensor {
     pub count: usize,
     /// Where its bytes lie among those that follow the header.
     pub bytes: Range<usize>,
+    /// What whole numbers are multiplied by.
+    pub scale: Option<Box<Scale>>,
+}
+
+/// What the whole numbers of a matrix are multiplied by: a factor for each row, or one for each column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    /// The factors.
+    pub tensor: Tensor,
+    /// Numbers in a row of the matrix, as it lies in the file.
+    pub cols: usize,
+    /// Whether each row has its factor, rather than each column.
+    pub by_row: bool,
 }
 
 impl Tensor {
-    /// Its numbers, from its bytes, none of which is infinite or undefined.
+    /// Its numbers, from its bytes and from those of its scale if it has one, none of which is infinite or undefined.
     ///
     /// # Errors
     /// [`CheckpointError::NotFinite`].
-    pub fn numbers<'a>(&self, bytes: &'a [u8]) -> Result<Numbers<'a>, CheckpointError> {
-        let numbers = Numbers { number_type: self.number_type, bytes };
+    pub fn numbers<'a>(&self, bytes: &'a [u8], scale: &[u8]) -> Result<Numbers<'a>, CheckpointError> {
+        let factors = match &self.scale {
+            Some(own) => own.tensor.numbers(scale, &[])?.to_vec(),
+            None => Vec::new(),
+        };
+        let (cols, by_row) = self.scale.as_ref().map_or((1, true), |scale| (scale.cols.max(1), scale.by_row));
+        let numbers = Numbers { number_type: self.number_type, bytes, factors, cols, by_row };
         match (0..numbers.len()).find(|index| !numbers.is_finite(*index)) {
             Some(index) => Err(CheckpointError::NotFinite { key: self.key.clone(), index }),
             None => Ok(numbers),
@@ -58,10 +79,14 @@ impl Tensor {
 }
 
 /// Numbers as they lie in a file, little-endian.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Numbers<'a> {
     number_type: NumberType,
     bytes: &'a [u8],
+    /// What whole numbers are multiplied by: see [`Scale`].
+    factors: Vec<f32>,
+    cols: usize,
+    by_row: bool,
 }
 
 impl Numbers<'_> {
@@ -84,6 +109,10 @@ impl Numbers<'_> {
             NumberType::F32 => f32::from_le_bytes(self.bytes.as_chunks().0[index]),
             NumberType::F16 => f16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
             NumberType::Bf16 => bf16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
+            NumberType::I8 => {
+                let factor = if self.by_row { index / self.cols } else { index % self.cols };
+                f32::from(self.bytes[index].cast_signed()) * self.factors[factor]
+            }
         }
     }
 
@@ -94,14 +123,14 @@ impl Numbers<'_> {
     pub fn half(&self, index: usize) -> u16 {
         match self.number_type {
             NumberType::F16 => u16::from_le_bytes(self.bytes.as_chunks().0[index]),
-            NumberType::F32 | NumberType::Bf16 => f16::from_f32(self.get(index)).to_bits(),
+            NumberType::F32 | NumberType::Bf16 | NumberType::I8 => f16::from_f32(self.get(index)).to_bits(),
         }
     }
 
     fn is_finite(&self, index: usize) -> bool {
         match self.number_type {
             NumberType::F16 => f16::from_bits(self.half(index)).is_finite(),
-            NumberType::F32 | NumberType::Bf16 => self.get(index).is_finite(),
+            NumberType::F32 | NumberType::Bf16 | NumberType::I8 => self.get(index).is_finite(),
         }
     }
 

@@ -41,7 +41,7 @@ impl Session {
             card(source, &checkpoint),
             tokenizer,
             EngineKind::Cpu,
-            WeightType::F32,
+            [WeightType::F32, checkpoint.stored],
             Box::new(network),
         )
     }

@@ -31,6 +31,7 @@ pub struct Loader {
 struct Arriving {
     card: ModelCard,
     weights: WeightType,
+    stored: WeightType,
     header: Header,
     loading: Loading,
 }
@@ -69,7 +70,8 @@ impl Loader {
                     self.tokenizer.check_vocabulary(card.family, card.vocabulary)?;
                     let weights = self.weights.unwrap_or(weights_of(&checkpoint, &header));
                     let loading = Loading::new(Rc::clone(&self.gpu), &checkpoint, weights).await?;
-                    self.model = Some(Arriving { card, weights, header, loading });
+                    let stored = checkpoint.stored;
+                    self.model = Some(Arriving { card, weights, stored, header, loading });
                 }
                 (Arrived::Tensor(name, bytes), Some(model)) => model.loading.take(name, bytes)?,
                 (Arrived::Tensor(..), None) => {}
@@ -84,21 +86,20 @@ impl Loader {
     /// As [`Loader::push`]; `truncated`.
     pub async fn finish(self) -> Result<Session, Problem> {
         let found = self.stream.taken();
-        let Some(Arriving { card, weights, header, loading }) = self.model else {
+        let Some(Arriving { card, weights, stored, header, loading }) = self.model else {
             return Err(CheckpointError::Truncated { expected: found + 1, found }.into());
         };
         header.check_length(found)?;
         let network = Box::new(loading.finish().await?);
-        Session::new(card, self.tokenizer, EngineKind::WebGpu, weights, network)
+        Session::new(card, self.tokenizer, EngineKind::WebGpu, [weights, stored], network)
     }
 }
 
 /// How weights are kept where nobody says so.
 fn weights_of(checkpoint: &Checkpoint, header: &Header) -> WeightType {
-    if checkpoint.half_precision || header.file_length() > LARGE_FILE {
-        WeightType::F16
-    } else {
-        WeightType::F32
+    match checkpoint.stored {
+        WeightType::F32 if header.file_length() > LARGE_FILE => WeightType::F16,
+        stored => stored,
     }
 }
 

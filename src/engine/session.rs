@@ -23,11 +23,13 @@ pub struct Session {
     tokenizer: Tokenizer,
     engine: EngineKind,
     weights: WeightType,
+    /// How the file keeps them.
+    file: WeightType,
     network: Box<dyn Network>,
 }
 
 impl Session {
-    /// A session of a network.
+    /// A session of a network, with how its weights are kept, and how the file keeps them.
     ///
     /// # Errors
     /// `tokenizer-mismatch` if the tokenizer has pieces that the model does not know.
@@ -35,11 +37,11 @@ impl Session {
         card: ModelCard,
         tokenizer: Tokenizer,
         engine: EngineKind,
-        weights: WeightType,
+        [weights, file]: [WeightType; 2],
         network: Box<dyn Network>,
     ) -> Result<Session, Problem> {
         tokenizer.check_vocabulary(card.family, card.vocabulary)?;
-        Ok(Session { card, tokenizer, engine, weights, network })
+        Ok(Session { card, tokenizer, engine, weights, file, network })
     }
 
     /// The model's sizes.
@@ -77,7 +79,7 @@ impl Session {
     /// As [`Session::run`].
     pub async fn check(&self, reference: &Reference) -> Result<SelfCheck, Problem> {
         let row = self.row(&reference.text, reference.logits.position).await?;
-        Ok(reference.compare(&row, self.weights))
+        Ok(reference.compare(&row, self.weights, self.file))
     }
 
     /// The logits at a position of `text`, or the final hidden state there if the model has no head.

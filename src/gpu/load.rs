@@ -19,7 +19,7 @@ const CHUNK: usize = 1 << 20;
 /// A model whose weights are arriving.
 pub struct Loading {
     model: GpuModel,
-    /// The bytes of tensors that make a matrix together with others that are still to come.
+    /// The bytes of scales, and of tensors that others are still to come for: a scale, or the other parts of a matrix.
     kept: BTreeMap<String, Vec<u8>>,
 }
 
@@ -48,29 +48,51 @@ impl Loading {
     /// # Errors
     /// [`CheckpointError::NotFinite`] for a weight that is no number.
     pub fn take(&mut self, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-        let GpuModel { gpu, plan, vectors, .. } = &self.model;
-        let is_it = |tensor: &&Tensor| tensor.key == key;
+        let plan = &self.model.plan;
         let of_matrices = plan.matrices.iter().flat_map(|matrix| &matrix.parts).map(|part| &part.tensor);
-        let Some(tensor) = plan.loads.iter().map(|load| &load.tensor).chain(of_matrices).find(is_it) else {
-            return Ok(());
-        };
-        let numbers = tensor.numbers(bytes)?;
-        for load in plan.loads.iter().filter(|load| load.tensor.key == key) {
+        let mut tensors = plan.loads.iter().map(|load| &load.tensor).chain(of_matrices);
+        let scale_of = |tensor: &Tensor| tensor.scale.as_ref().map(|scale| scale.tensor.key.clone());
+        let is_it =
+            |tensor: &&Tensor| tensor.key == key || scale_of(tensor).is_some_and(|scale| scale == key);
+        let Some(tensor) = tensors.find(is_it).cloned() else { return Ok(()) };
+        match scale_of(&tensor) {
+            Some(scale) if scale == key => {
+                self.kept.insert(scale, bytes.to_vec());
+                match self.kept.remove(&tensor.key) {
+                    Some(bytes) => self.place(&tensor, &bytes),
+                    None => Ok(()),
+                }
+            }
+            Some(scale) if !self.kept.contains_key(&scale) => {
+                self.kept.insert(tensor.key, bytes.to_vec());
+                Ok(())
+            }
+            _ => self.place(&tensor, bytes),
+        }
+    }
+
+    /// Brings a tensor to its places; its scale is there.
+    fn place(&mut self, tensor: &Tensor, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let GpuModel { gpu, plan, vectors, .. } = &self.model;
+        let key = &tensor.key;
+        let numbers = tensor.numbers(bytes, scale(&self.kept, tensor))?;
+        for load in plan.loads.iter().filter(|load| load.tensor.key == *key) {
             gpu.write(vectors, load.at as usize, bytemuck::cast_slice(&numbers.to_vec()));
         }
         for (index, matrix) in plan.matrices.iter().enumerate() {
             let parts = matrix.parts.iter().map(|part| &part.tensor);
-            if !parts.clone().any(|tensor| tensor.key == key) {
+            if !parts.clone().any(|tensor| tensor.key == *key) {
                 continue;
             }
             if matrix.parts.len() == 1 {
-                self.write(index, &[numbers]);
+                self.write(index, std::slice::from_ref(&numbers));
                 continue;
             }
-            self.kept.insert(key.to_owned(), bytes.to_vec());
+            self.kept.insert(key.clone(), bytes.to_vec());
             let together = parts.clone().map(|tensor| Some((tensor, self.kept.get(&tensor.key)?)));
             let Some(together) = together.collect::<Option<Vec<_>>>() else { continue };
-            let together = together.into_iter().map(|(tensor, bytes)| tensor.numbers(bytes));
+            let together =
+                together.into_iter().map(|(tensor, bytes)| tensor.numbers(bytes, scale(&self.kept, tensor)));
             self.write(index, &together.collect::<Result<Vec<_>, _>>()?);
             parts.for_each(|tensor| drop(self.kept.remove(&tensor.key)));
         }
@@ -123,6 +145,11 @@ impl Loading {
             None => Ok(model),
         }
     }
+}
+
+/// The bytes of a tensor's scale, which has arrived; empty if it has none.
+fn scale<'a>(kept: &'a BTreeMap<String, Vec<u8>>, tensor: &Tensor) -> &'a [u8] {
+    tensor.scale.as_ref().and_then(|scale| kept.get(&scale.tensor.key)).map_or(&[], Vec::as_slice)
 }
 
 /// Computes what the norms add to the maps behind them.

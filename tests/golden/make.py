@@ -12,14 +12,17 @@ them, of shapes and spellings as unlike as files in the wild. `embedded` writes 
 selfcheck.json beside each model: what the page compares itself with when it loads.
 
 Beside each checkpoint lie golden.json (the texts and their tokens) and golden.safetensors (`<case>/<hook>`: each
-activation of src/trace/hook.rs). The numbers come from Hugging Face transformers in f32, read off its own modules by
-forward hooks; scores and masks, which it keeps to itself, are computed from its queries and keys.
+activation of src/trace/hook.rs). The numbers come from Hugging Face transformers in f32 (those of the page's own models in
+f64, since its GPT has numbers of 300, which f32 tells apart by 3e-5 only), read off its own modules by forward hooks;
+scores and masks, which it keeps to itself, are computed from its queries and keys.
 """
 import argparse
 import json
 import math
 import os
 import pathlib
+import struct
+import sys
 from collections import Counter
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -36,6 +39,9 @@ from transformers import (BertConfig, BertForPreTraining, BertModel, DistilBertC
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "assets" / "models" / "training"))
+import quantise
+
 SEED = 20261124
 VERSIONS = {m.__name__: m.__version__.split("+")[0] for m in (torch, transformers, tokenizers, safetensors, np)}
 SPECIAL = {"bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "gpt": ["<|endoftext|>"]}
@@ -363,19 +369,45 @@ def gpt_neo(name, dtype, vocab, hidden, layers, heads, positions, kinds, window,
     finish(name, "gpt", model, tok, dtype, GPT_CASES, lambda key: key, lambda model: {}, True)
 
 
-def finish(name, family, model, tok, dtype, cases, rename, extra, literal_specials):
-    folder = HERE / "checkpoints" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(SEED)
-    randomize(model, dtype)
-    write_golden(folder, family, model, tok, cases)
-    # One name for each storage: what is tied is saved once, as transformers does.
+def once(model):
+    """Its weights, one name for each storage: what is tied is saved once, as transformers does."""
     kept, seen = {}, set()
     for key, value in model.state_dict().items():
         if value.data_ptr() not in seen and value.dtype == torch.float32:
             seen.add(value.data_ptr())
-            kept[rename(key)] = value.to(dtype).clone()
-    save(kept | extra(model), folder / "model.safetensors")
+            kept[key] = value
+    return kept
+
+
+def save_scales_last(stored, path):
+    """As `save`, but every matrix of whole numbers lies before its scale: the format leaves the order open."""
+    tensors = sorted(stored.items(), key=lambda item: item[0].endswith("_scale"))
+    header, at = {}, 0
+    for key, value in tensors:
+        dtype = {"float16": "F16", "float32": "F32", "int8": "I8"}[value.dtype.name]
+        header[key] = {"dtype": dtype, "shape": value.shape, "data_offsets": [at, at := at + value.nbytes]}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(value.tobytes() for _, value in tensors))
+
+
+def finish(name, family, model, tok, dtype, cases, rename, extra, literal_specials):
+    folder = HERE / "checkpoints" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    if dtype == torch.int8:
+        randomize(model, torch.float32)
+        stored = quantise.quantised({key: value.numpy() for key, value in once(model).items()})
+        quantise.fill(model, quantise.values(stored))
+        write_golden(folder, family, model, tok, cases)
+        if family == "gpt":
+            save_scales_last(stored, folder / "model.safetensors")
+        else:
+            save({key: torch.from_numpy(value) for key, value in stored.items()}, folder / "model.safetensors")
+    else:
+        randomize(model, dtype)
+        write_golden(folder, family, model, tok, cases)
+        kept = {rename(key): value.to(dtype).clone() for key, value in once(model).items()}
+        save(kept | extra(model), folder / "model.safetensors")
     config = model.config.to_dict() | {"architectures": [type(model).__name__]}
     config["dtype"] = str(dtype).removeprefix("torch.")
     (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
@@ -403,6 +435,8 @@ def small():
     gpt("gpt-untied", bf16, 277, 40, 2, 5, 60, 20, tie=False, activation_function="relu")
     gpt("gpt-scaled-by-layer", f16, 289, 24, 3, 4, None, 48, scale_attn_by_inverse_layer_idx=True,
         layer_norm_epsilon=1e-6, activation_function="gelu")
+    bert("bert-int8", torch.int8, 151, 36, 2, 3, 50, 20)
+    gpt("gpt-int8", torch.int8, 283, 32, 2, 2, 50, 24)
     distilbert("distilbert", f32, 157, 36, 2, 3, 50, 20)
     # A model without its head, saved on its own: no name begins with "distilbert.".
     distilbert("distilbert-no-head", f16, 163, 32, 3, 2, 64, 24, headless=True, activation="relu")
@@ -435,7 +469,9 @@ def self_check(folder, text, tokens, logits):
 def embedded(source, target):
     for family, (cls, case) in EMBEDDED.items():
         folder = source / family
-        model = cls.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+        model = cls(cls.config_class.from_pretrained(folder, attn_implementation="eager"))
+        quantise.fill(model, quantise.opened(folder))
+        model.double()
         tok = Tokenizer.from_file(str(folder / "tokenizer.json"))
         values = write_golden(target / family, family, model, tok, [case])
         text = case[1]
