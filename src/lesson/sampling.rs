@@ -90,23 +90,33 @@ pub fn distribution(logits: &[f32], sampling: &Sampling) -> Vec<Considered> {
     considered
 }
 
+/// So many of the most probable candidates stand first in the order of a draw, by rank; the others follow by id.
+///
+/// Where thousands of candidates are about as probable, two engines' last digits decide their ranks, and a draw among
+/// them would not be the same on both.
+pub const DRAWN_BY_RANK: usize = 64;
+
 /// The id drawn at `step` (counted from 0) from `distribution`; none if nothing in it has a chance.
 ///
 /// The draw depends on the seed and the step alone, so that going back and forth repeats itself and every engine
 /// draws the same.
 pub fn draw(distribution: &[Considered], sampling: &Sampling, step: usize) -> Option<u32> {
-    let total: f64 = distribution.iter().map(|candidate| f64::from(candidate.after)).sum();
+    let possible = |candidates: &[Considered]| -> Vec<Considered> {
+        candidates.iter().copied().filter(|candidate| candidate.after > 0.0).collect()
+    };
+    let (first, others) = distribution.split_at(distribution.len().min(DRAWN_BY_RANK));
+    let (mut order, mut others) = (possible(first), possible(others));
+    others.sort_unstable_by_key(|candidate| candidate.id);
+    order.append(&mut others);
+
+    let total: f64 = order.iter().map(|candidate| f64::from(candidate.after)).sum();
     let threshold = uniform(sampling.seed, step) * total;
     let mut sum = 0.0;
-    let mut drawn = None;
-    for candidate in distribution.iter().filter(|candidate| candidate.after > 0.0) {
+    let reaches = |candidate: &&Considered| {
         sum += f64::from(candidate.after);
-        drawn = Some(candidate.id);
-        if sum > threshold {
-            break;
-        }
-    }
-    drawn
+        sum > threshold
+    };
+    order.iter().find(reaches).or(order.last()).map(|candidate| candidate.id)
 }
 
 /// The id drawn at `step` (counted from 0) from the [`distribution`] of `logits`. To draw the most probable piece nothing needs

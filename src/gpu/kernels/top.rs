@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Memory, NONE, RunWords, shape};
 
-/// How many of a row's logits are listed.
+/// How many of a row's logits are listed: those that `lesson::sampling` draws by their rank.
 pub const TOP: usize = 64;
 
 /// How many neighbours in a row leave their largest to the second step.

@@ -259,6 +259,11 @@ fn draws(sampler: &Sampler, logits: &[f32], seeds: std::ops::Range<u32>) -> [usi
 }
 
 #[test]
+fn what_is_listed_is_what_the_lesson_draws_by_rank() {
+    assert_eq!(TOP, sampling::DRAWN_BY_RANK);
+}
+
+#[test]
 fn draws_equal_those_of_the_lesson() {
     let sampler = Sampler::new(Widths::NARROW);
     for (vocabulary, spread) in [(1, 1.0), (2, 1.0), (40, 3.0), (64, 2.0), (65, 2.0), (700, 6.0), (3000, 9.0)]
