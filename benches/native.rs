@@ -11,6 +11,7 @@
     reason = "a measurement that cannot go on should say so and stop"
 )]
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -75,12 +76,36 @@ fn main() {
             });
             let bytes = (inside + head) * 4.0 / weight_type.per_word() as f64;
             say("a token".to_owned(), ms, limits.map(|(bandwidth, _)| bytes / bandwidth * 1e3));
+            kernels(&model, "a token");
+            if positions >= 512 {
+                run(&model, &(0..512).collect::<Vec<u32>>(), false);
+                kernels(&model, "a prompt of 512");
+            }
         }
     }
     let report =
         json!({ "command": "cargo bench --bench native", "adapter": gpu.name(), "figures": figures });
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results/native.json");
-    std::fs::write(path, format!("{report:#}\n")).expect("the results' folder is there");
+    // Cargo starts a benchmark in the package's folder.
+    std::fs::write("benches/results/native.json", format!("{report:#}\n"))
+        .expect("the results' folder is there");
+}
+
+/// Tells where the GPU's time went in the last run, kernel by kernel, where it can be asked.
+fn kernels(model: &GpuModel, what: &str) {
+    let of_run = pollster::block_on(model.dispatches()).expect("it runs").expect("there was a run");
+    let mut sums: BTreeMap<String, (usize, f64)> = BTreeMap::new();
+    for dispatch in of_run.dispatches {
+        // `blocks.0.attn.qkv` and `blocks.1.attn.qkv` are one kind.
+        let kind: Vec<&str> =
+            dispatch.computes.split('.').filter(|part| part.parse::<usize>().is_err()).collect();
+        let sum = sums.entry(format!("{} {}", dispatch.kernel, kind.join("."))).or_default();
+        *sum = (sum.0 + 1, sum.1 + dispatch.ms.unwrap_or_default());
+    }
+    let sums: Vec<String> = sums
+        .iter()
+        .map(|(kind, (count, ms))| format!("{kind} {:.1} µs × {count}", ms / *count as f64 * 1e3))
+        .collect();
+    println!("|   | | {what}, by kernel: {} |", sums.join(", "));
 }
 
 /// One run up to the scores of the last position, in ms.
