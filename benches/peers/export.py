@@ -24,6 +24,7 @@ import math
 import os
 import pathlib
 import shutil
+import sys
 import warnings
 
 # It warns that it does not know the shapes of onnxruntime's own operators.
@@ -44,6 +45,9 @@ from transformers.pytorch_utils import Conv1D
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "assets" / "models" / "training"))
+import quantise
+
 SHAPES = json.loads((HERE / "shapes.json").read_text())
 VERSIONS = {m.__name__: m.__version__.split("+")[0] for m in (torch, transformers, onnx, onnxruntime, tokenizers, np)}
 OPSET = 17
@@ -72,7 +76,9 @@ def model_of(shape):
     """The model in f32: the page's own, or one with random weights."""
     kind = {"bert": BertForMaskedLM, "gpt": GPT2LMHeadModel}[shape["family"]]
     if "from" in shape:
-        return kind.from_pretrained(ROOT / shape["from"], dtype=torch.float32).eval()
+        model = kind(kind.config_class.from_pretrained(ROOT / shape["from"]))
+        weights, known = quantise.opened(ROOT / shape["from"]), set(model.state_dict())
+        return quantise.fill(model, {key: value for key, value in weights.items() if key in known})
     s = sizes(shape)
     if shape["family"] == "bert":
         config = BertConfig(
@@ -363,7 +369,8 @@ def main():
     transformers.logging.disable_progress_bar()
     logging.getLogger("onnxruntime.transformers").setLevel(logging.ERROR)
 
-    source = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()
+    digest = lambda path: hashlib.sha256(path.read_bytes()).hexdigest()
+    source = digest(pathlib.Path(__file__))
     for shape in [*SHAPES["shapes"], *growth_shapes()]:
         if args.only and shape["name"] not in args.only and not ("growth" in args.only and "checkpoint_only" in shape):
             continue
@@ -371,6 +378,8 @@ def main():
         stamp = folder / "made.json"
         made_from = {"shape": shape, "settings": {k: SHAPES[k] for k in ("seed", "lengths", "decode", "growth")},
                      "versions": VERSIONS, "source": source}
+        if "from" in shape:
+            made_from["weights"] = digest(ROOT / shape["from"] / "model.safetensors")
         if stamp.exists() and json.loads(stamp.read_text())["from"] == made_from:
             continue
         print(shape["name"], flush=True)

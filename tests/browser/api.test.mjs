@@ -154,7 +154,7 @@ describe("window.cloze", { timeout: 300_000 }, () => {
     assert.equal(at("blocks.1.attn.hook_pattern", 0, 2, 0), 0, "a blocked key");
     assert.ok(at("blocks.1.attn.hook_pattern", 0, 0, 3) > 0, "an opened one, after the query");
     assert.deepEqual([at("blocks.0.attn.hook_mask", 2, 0), at("blocks.0.attn.hook_mask", 0, 3)], [0, 1]);
-    assert.equal(at("blocks.0.attn.hook_z", 1, 2, 0), 0, "a head that is off");
+    assert.ok(at("blocks.0.attn.hook_z", 1, 2, 0) === 0, "a head that is off gives 0 of either sign");
     assert.ok(activations.hook_pos_embed.data.every((value) => value === 0));
     assert.notDeepEqual(predictions, plain.predictions);
     assert.deepEqual((await ask(page, "run", { text, want })).predictions, plain.predictions, "nothing of it stays");

@@ -12,8 +12,8 @@ attention-key-off = head on/off
 
 # The sentence, and what is shown.
 attention-sentence = Your sentence
-attention-example-1 = The dog ran away because it was very scared.
-attention-example-2 = The children looked at the sky because it was red.
+attention-example-1 = The king said that his daughter was ill.
+attention-example-2 = The king told the queen that he was tired.
 attention-example-3 = The cat that chased the dogs was very tired.
 attention-show = Models
 attention-both = Side by side

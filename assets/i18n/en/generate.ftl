@@ -18,9 +18,9 @@ generate-key-enter = pick a token, open a branch
 
 # The text.
 generate-prompt = Your prompt. GPT continues it.
-generate-example-1 = The busker picked up her
-generate-example-2 = Once upon a time there was a
-generate-example-3 = The children ran to the
+generate-example-1 = She opened the door and saw a
+generate-example-2 = The little boy sat down by the fire and
+generate-example-3 = In the morning the soldiers went to
 generate-continuation = GPT continued: { $text }
 generate-long-title = That is { $n } tokens; this model reads { $max }.
 generate-long-line = The end was left out:

@@ -15,12 +15,12 @@ mask-key-move = move between tokens
 
 # The sentence.
 mask-sentence = Your sentence. [MASK] in it is a blank.
-mask-example-1 = He opened the [MASK] and walked into the house.
-mask-example-2 = The boy and his [MASK] lived in a small house.
-mask-example-3 = I do not [MASK] what you mean.
-mask-example-4 = She was born in New [MASK] and died in London.
-mask-example-5 = They sailed to the United [MASK] in the spring.
-mask-example-6 = The [MASK] ran after the [MASK].
+mask-example-1 = The [MASK] is shining in the sky.
+mask-example-2 = He opened the [MASK] and walked into the house.
+mask-example-3 = The keys to the house [MASK] on the table.
+mask-example-4 = The girl lost [MASK] hat in the garden.
+mask-example-5 = The nurse told us that [MASK] was tired.
+mask-example-6 = The old [MASK] sat by the fire and told a [MASK].
 
 # What can be done with a word.
 mask-hide = Hide “{ $word }”

@@ -114,9 +114,9 @@ impl Default for AttentionState {
         AttentionState {
             text: None,
             show: Show::default(),
-            // In the prepared sentence this head of the page's BERT looks from "it" at "dog".
-            bert: HeadIndex { layer: 1, head: 3 },
-            gpt: HeadIndex { layer: 2, head: 4 },
+            // In the prepared sentence these heads of the page's models look from "his" at "king".
+            bert: HeadIndex { layer: 2, head: 0 },
+            gpt: HeadIndex { layer: 2, head: 7 },
             off: OffHeads::default(),
             spot: None,
             special_hidden: false,

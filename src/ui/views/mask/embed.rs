@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::answer::bars;
 use super::figure::TokenFigure;
+use super::flow::IN_SLIDE;
 use super::lesson::{EXAMPLES, Lesson};
 use crate::ui::app::App;
 use crate::ui::components::bars::Bars;
@@ -85,7 +86,7 @@ pub(in crate::ui) fn MaskEmbed() -> impl IntoView {
     let panel = move || {
         if tokens.get() {
             // A slide has no room for what is pointed at.
-            return view! { <TokenFigure readout=RwSignal::new(None)/> }.into_any();
+            return view! { <TokenFigure readout=RwSignal::new(None) room=IN_SLIDE/> }.into_any();
         }
         let of_run =
             move || lesson.run.with(|run| run.as_ref().map(|run| run.tokens.clone()).unwrap_or_default());

@@ -37,6 +37,8 @@ type Pointed = RwSignal<Option<(usize, usize, usize)>>;
 pub(super) fn TokenFigure(
     /// Takes what the reader points at, in words.
     readout: RwSignal<Option<String>>,
+    /// The px for all layers together.
+    room: f64,
 ) -> impl IntoView {
     let lesson = expect_context::<Lesson>();
     let run = lesson.run;
@@ -154,8 +156,8 @@ pub(super) fn TokenFigure(
                     </tr>
                     {ROWS.into_iter().enumerate().map(name).collect_view()}
                     <tr>
-                        <th scope="row" class="layers"><LayerNames/></th>
-                        <td class="flow" colspan=move || count.get().max(1)><Flow widths/></td>
+                        <th scope="row" class="layers"><LayerNames room/></th>
+                        <td class="flow" colspan=move || count.get().max(1)><Flow widths room/></td>
                     </tr>
                 </tbody>
             </table>

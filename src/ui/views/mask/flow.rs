@@ -9,9 +9,12 @@ use crate::trace::Run;
 use crate::ui::words::tr;
 use crate::ui::{figure, format};
 
-/// The most px for a layer, and for all of them together.
+/// The most px for a layer.
 const LAYER: f64 = 31.0;
-const ALL_LAYERS: f64 = 240.0;
+
+/// The px for all of them together, on the page and in a slide; many layers take more, and the figure scrolls.
+pub(super) const ON_PAGE: f64 = 240.0;
+pub(super) const IN_SLIDE: f64 = 124.0;
 
 /// Above the first layer, and under the last: there the read-out is named.
 const TOP: f64 = 6.0;
@@ -20,17 +23,20 @@ const UNDER: f64 = 26.0;
 /// Weights below this are not drawn.
 const FAINT: f32 = 0.002;
 
-/// The height of one layer of `layers`, in px.
-fn layer_height(layers: usize) -> f64 {
-    LAYER.min((ALL_LAYERS / layers.max(1) as f64).max(18.0))
+/// The height of one of `layers` that have `room` together, in px.
+fn layer_height(layers: usize, room: f64) -> f64 {
+    LAYER.min((room / layers.max(1) as f64).max(18.0))
 }
 
 /// The names of the layers, beside their part of the figure.
 #[component]
-pub(super) fn LayerNames() -> impl IntoView {
+pub(super) fn LayerNames(
+    /// The px for all layers together.
+    room: f64,
+) -> impl IntoView {
     let lesson = expect_context::<Lesson>();
     let layers = Memo::new(move |_| lesson.run.with(|run| run.as_ref().map_or(0, |run| run.model.layers)));
-    let height = move || format!("{}px", layer_height(layers.get()));
+    let height = move || format!("{}px", layer_height(layers.get(), room));
     view! {
         <div style:padding-top=format!("{TOP}px") style:padding-bottom=format!("{UNDER}px")>
             <For each=move || 1..=layers.get() key=|layer| *layer let:layer>
@@ -45,6 +51,8 @@ pub(super) fn LayerNames() -> impl IntoView {
 pub(super) fn Flow(
     /// The widths of the tokens' columns, in px.
     widths: Memo<Vec<f64>>,
+    /// The px for all layers together.
+    room: f64,
 ) -> impl IntoView {
     let lesson = expect_context::<Lesson>();
     let blank =
@@ -54,14 +62,14 @@ pub(super) fn Flow(
         lesson.run.with(|run| {
             let run = run.as_deref()?;
             let blank = blank.get().filter(|at| *at < run.tokens.len());
-            Some(widths.with(|widths| picture(run, blank, widths)))
+            Some(widths.with(|widths| picture(run, blank, widths, room)))
         })
     }
 }
 
-fn picture(run: &Run, blank: Option<usize>, widths: &[f64]) -> impl IntoView + use<> {
+fn picture(run: &Run, blank: Option<usize>, widths: &[f64], room: f64) -> impl IntoView + use<> {
     let layers = run.model.layers;
-    let step = layer_height(layers);
+    let step = layer_height(layers, room);
     let bottom = TOP + layers as f64 * step;
     let height = bottom + UNDER;
     let mut edge = 0.0;

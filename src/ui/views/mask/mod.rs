@@ -144,7 +144,7 @@ fn Tokens() -> impl IntoView {
         </div>
         <Show
             when=move || lesson.as_table.get()
-            fallback=move || view! { <figure::TokenFigure readout/> }
+            fallback=move || view! { <figure::TokenFigure readout room=flow::ON_PAGE/> }
         >
             <table::DataTable/>
         </Show>
