@@ -71,7 +71,7 @@ impl Tensor {
         };
         let (cols, by_row) = self.scale.as_ref().map_or((1, true), |scale| (scale.cols.max(1), scale.by_row));
         let numbers = Numbers { number_type: self.number_type, bytes, factors, cols, by_row };
-        match (0..numbers.len()).find(|index| !numbers.is_finite(*index)) {
+        match numbers.first_infinite() {
             Some(index) => Err(CheckpointError::NotFinite { key: self.key.clone(), index }),
             None => Ok(numbers),
         }
@@ -110,8 +110,8 @@ impl Numbers<'_> {
             NumberType::F16 => f16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
             NumberType::Bf16 => bf16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
             NumberType::I8 => {
-                let factor = if self.by_row { index / self.cols } else { index % self.cols };
-                f32::from(self.bytes[index].cast_signed()) * self.factors[factor]
+                let (whole, factor) = self.whole(index);
+                f32::from(whole) * factor
             }
         }
     }
@@ -127,16 +127,51 @@ impl Numbers<'_> {
         }
     }
 
-    fn is_finite(&self, index: usize) -> bool {
+    /// Whether the factors are those of rows rather than of columns; none unless these are whole numbers.
+    pub fn scaled_by_row(&self) -> Option<bool> {
+        (self.number_type == NumberType::I8).then_some(self.by_row)
+    }
+
+    /// One of them before its factor, and that; of whole numbers alone.
+    ///
+    /// # Panics
+    /// If there are not so many, or if they are no whole numbers.
+    pub fn whole(&self, index: usize) -> (i8, f32) {
+        (self.bytes[index].cast_signed(), self.factors[self.factor_of(index)])
+    }
+
+    fn factor_of(&self, index: usize) -> usize {
+        if self.by_row { index / self.cols } else { index % self.cols }
+    }
+
+    fn first_infinite(&self) -> Option<usize> {
+        let among = |finite: &dyn Fn(usize) -> bool| (0..self.len()).find(|index| !finite(*index));
         match self.number_type {
-            NumberType::F16 => f16::from_bits(self.half(index)).is_finite(),
-            NumberType::F32 | NumberType::Bf16 | NumberType::I8 => self.get(index).is_finite(),
+            NumberType::F16 => among(&|index| f16::from_bits(self.half(index)).is_finite()),
+            NumberType::F32 | NumberType::Bf16 => among(&|index| self.get(index).is_finite()),
+            // Each has a factor, and the largest of them is 128.
+            NumberType::I8 => {
+                let at = self.factors.iter().position(|factor| !(factor * 128.0).is_finite())?;
+                Some(if self.by_row { at * self.cols } else { at })
+            }
         }
     }
 
     /// All of them.
     pub fn to_vec(&self) -> Vec<f32> {
-        (0..self.len()).map(|index| self.get(index)).collect()
+        if self.number_type != NumberType::I8 {
+            return (0..self.len()).map(|index| self.get(index)).collect();
+        }
+        // Row by row: to find the factor of each number anew takes longer than to multiply by it.
+        let mut values = Vec::with_capacity(self.bytes.len());
+        for (index, row) in self.bytes.chunks(self.cols).enumerate() {
+            let row = row.iter().map(|whole| f32::from(whole.cast_signed()));
+            match self.by_row {
+                true => values.extend(row.map(|whole| whole * self.factors[index])),
+                false => values.extend(row.zip(&self.factors).map(|(whole, factor)| whole * factor)),
+            }
+        }
+        values
     }
 }
 

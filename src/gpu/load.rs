@@ -10,7 +10,7 @@ use super::device::{Gpu, GpuError};
 use super::execute::{GpuModel, bytes};
 use super::kernels::{NONE, Op, Widths};
 use super::plan::{Fold, MatrixPlan, Plan};
-use super::weights::WeightType;
+use super::weights::{WeightType, rounded};
 use crate::checkpoint::{Checkpoint, CheckpointError, Numbers, Tensor};
 
 /// Words of 32 bits that are brought into the kernels' layout at once: 4 MiB.
@@ -120,14 +120,31 @@ impl Loading {
             let (numbers, index) = find(k, output);
             numbers.half(index)
         };
-        let scales = layout.scales(value);
+        // Whole numbers whose factors are those of the outputs stay as they are.
+        let stays = layout.weight_type == WeightType::Int8
+            && parts
+                .iter()
+                .zip(places)
+                .all(|(numbers, place)| numbers.scaled_by_row() == Some(place.transposed));
+        let unscaled = |k, output| {
+            let (numbers, index) = find(k, output);
+            numbers.whole(index)
+        };
+        let scales = match stays {
+            true => (0..layout.outputs).map(|output| unscaled(0, output).1).collect(),
+            false => layout.scales(value),
+        };
+        let whole = |k, output: usize| match stays {
+            true => unscaled(k, output).0,
+            false => rounded(value(k, output), scales[output]),
+        };
         if *scale != NONE {
             gpu.write(vectors, *scale as usize, bytemuck::cast_slice(&scales));
         }
         let rows = (CHUNK / layout.row_words()).max(1);
         for begin in (0..layout.inputs).step_by(rows) {
             let chunk = begin..layout.inputs.min(begin + rows);
-            let words = layout.words_of(chunk, &scales, value, half);
+            let words = layout.words_of(chunk, value, half, whole);
             gpu.write(&matrices[index], begin * layout.row_words(), &words);
         }
     }

@@ -64,21 +64,18 @@ impl Layout {
         (0..self.outputs).map(|output| largest(output) / 127.0).collect()
     }
 
-    /// The words of some rows of the matrix whose number in row `k` and column `output` is `value(k, output)`, and by its bits
-    /// in half precision `half(k, output)`.
+    /// The words of some rows of the matrix whose number in row `k` and column `output` is `value(k, output)`, by its bits in
+    /// half precision `half(k, output)`, and in 8 bits `whole(k, output)`.
     pub fn words_of(
         &self,
         rows: Range<usize>,
-        scales: &[f32],
         value: impl Fn(usize, usize) -> f32,
         half: impl Fn(usize, usize) -> u16,
+        whole: impl Fn(usize, usize) -> i8,
     ) -> Vec<u32> {
         let (row_words, per_word) = (self.row_words(), self.weight_type.per_word());
         let number = |k: usize, output: usize| if output < self.outputs { value(k, output) } else { 0.0 };
-        let whole = |k: usize, output: usize| match scales.get(output) {
-            Some(scale) if *scale > 0.0 => (value(k, output) / scale).round().clamp(-127.0, 127.0) as i8,
-            _ => 0,
-        };
+        let whole = |k: usize, output: usize| if output < self.outputs { whole(k, output) } else { 0 };
         let word = |k: usize, first: usize| match self.weight_type {
             WeightType::F32 => number(k, first).to_bits(),
             WeightType::F16 => {
@@ -98,6 +95,11 @@ impl Layout {
     }
 }
 
+/// A number in 8 bits, where its output has this scale.
+pub(super) fn rounded(value: f32, scale: f32) -> i8 {
+    if scale > 0.0 { (value / scale).round().clamp(-127.0, 127.0) as i8 } else { 0 }
+}
+
 /// A matrix as the kernels read it, for their twins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
@@ -114,7 +116,8 @@ impl Stored {
     pub fn new(layout: Layout, value: impl Fn(usize, usize) -> f32) -> Stored {
         let scales = layout.scales(&value);
         let half = |k, output| f16::from_f32(value(k, output)).to_bits();
-        let words = layout.words_of(0..layout.inputs, &scales, &value, half);
+        let whole = |k, output: usize| rounded(value(k, output), scales[output]);
+        let words = layout.words_of(0..layout.inputs, &value, half, whole);
         Stored { layout, words, scales }
     }
 
@@ -172,7 +175,8 @@ mod tests {
             let whole = Stored::new(layout.clone(), value);
             let turns = [0..3, 3..4, 4..7];
             let half = |k, output| f16::from_f32(value(k, output)).to_bits();
-            let parts = turns.into_iter().flat_map(|rows| layout.words_of(rows, &whole.scales, value, half));
+            let eighth = |k, output: usize| rounded(value(k, output), whole.scales[output]);
+            let parts = turns.into_iter().flat_map(|rows| layout.words_of(rows, value, half, eighth));
             assert_eq!(parts.collect::<Vec<_>>(), whole.words);
         }
     }
