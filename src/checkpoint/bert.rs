@@ -68,27 +68,20 @@ impl BertWeights {
     /// A tensor is missing, has another shape, or an unread storage type.
     pub fn find(config: &BertConfig, header: &Header) -> Result<(BertWeights, usize), CheckpointError> {
         let BertConfig { kind, vocab_size, hidden_size: hidden, .. } = *config;
-        let (name, mlm_prefix) = match kind {
-            BertKind::Bert => ("bert.", "cls.predictions."),
-            BertKind::DistilBert => ("distilbert.", "vocab_transform."),
+        let (name, blocks, block_names, mlm_prefix, head_names) = match kind {
+            BertKind::Bert => ("bert.", "encoder.layer", BERT_BLOCK, "cls.predictions.", BERT_HEAD),
+            BertKind::DistilBert => {
+                ("distilbert.", "transformer.layer", DISTILBERT_BLOCK, "vocab_transform.", DISTILBERT_HEAD)
+            }
         };
         let prefix = if header.has_prefix(name) { name } else { "" };
         let reader = Reader::new(header);
         let key = |name: &str| format!("{prefix}{name}");
         let table =
             |name: &str, rows| reader.matrix(&key(&format!("embeddings.{name}.weight")), rows, hidden);
-        let layer = |index: usize| match kind {
-            BertKind::Bert => {
-                BertLayer::of_bert(config, &reader, |name| key(&format!("encoder.layer.{index}.{name}")))
-            }
-            BertKind::DistilBert => BertLayer::of_distilbert(config, &reader, |name| {
-                key(&format!("transformer.layer.{index}.{name}"))
-            }),
-        };
-        let mlm = || match kind {
-            BertKind::Bert => MlmHead::of_bert(config, &reader),
-            BertKind::DistilBert => MlmHead::of_distilbert(config, &reader),
-        };
+        let layer =
+            |index: usize| BertLayer::find(config, &reader, &key(&format!("{blocks}.{index}")), block_names);
+        let mlm = || MlmHead::find(config, &reader, &head_names);
 
         let has_segments = config.type_vocab_size > 0;
         let has_mlm = config.promises_mlm || header.has_prefix(mlm_prefix);
@@ -110,64 +103,81 @@ impl BertWeights {
     }
 }
 
-impl BertLayer {
-    fn of_bert(
-        config: &BertConfig,
-        reader: &Reader<'_>,
-        key: impl Fn(&str) -> String,
-    ) -> Result<BertLayer, CheckpointError> {
-        let BertConfig { hidden_size: hidden, intermediate_size, .. } = *config;
-        Ok(BertLayer {
-            query: reader.linear(&key("attention.self.query"), hidden, hidden)?,
-            key: reader.linear(&key("attention.self.key"), hidden, hidden)?,
-            value: reader.linear(&key("attention.self.value"), hidden, hidden)?,
-            attn_output: reader.linear(&key("attention.output.dense"), hidden, hidden)?,
-            attn_norm: reader.norm(&key("attention.output.LayerNorm"), hidden)?,
-            intermediate: reader.linear(&key("intermediate.dense"), hidden, intermediate_size)?,
-            output: reader.linear(&key("output.dense"), intermediate_size, hidden)?,
-            output_norm: reader.norm(&key("output.LayerNorm"), hidden)?,
-        })
-    }
+/// What a kind of BERT calls a block's parts, in the order of [`BertLayer`].
+type BlockNames = [&'static str; 8];
 
-    fn of_distilbert(
+/// What it calls those of the masked-word head, which never begin with the model's name; the bias goes by either.
+struct HeadNames {
+    transform: &'static str,
+    norm: &'static str,
+    decoder: &'static str,
+    decoder_bias: [&'static str; 2],
+}
+
+const BERT_BLOCK: BlockNames = [
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "attention.output.LayerNorm",
+    "intermediate.dense",
+    "output.dense",
+    "output.LayerNorm",
+];
+const BERT_HEAD: HeadNames = HeadNames {
+    transform: "cls.predictions.transform.dense",
+    norm: "cls.predictions.transform.LayerNorm",
+    decoder: "cls.predictions.decoder.weight",
+    decoder_bias: ["cls.predictions.bias", "cls.predictions.decoder.bias"],
+};
+const DISTILBERT_BLOCK: BlockNames = [
+    "attention.q_lin",
+    "attention.k_lin",
+    "attention.v_lin",
+    "attention.out_lin",
+    "sa_layer_norm",
+    "ffn.lin1",
+    "ffn.lin2",
+    "output_layer_norm",
+];
+const DISTILBERT_HEAD: HeadNames = HeadNames {
+    transform: "vocab_transform",
+    norm: "vocab_layer_norm",
+    decoder: "vocab_projector.weight",
+    decoder_bias: ["vocab_projector.bias"; 2],
+};
+
+impl BertLayer {
+    fn find(
         config: &BertConfig,
         reader: &Reader<'_>,
-        key: impl Fn(&str) -> String,
+        block: &str,
+        names: BlockNames,
     ) -> Result<BertLayer, CheckpointError> {
         let BertConfig { hidden_size: hidden, intermediate_size, .. } = *config;
+        let [query, key, value, attn_output, attn_norm, intermediate, output, output_norm] =
+            names.map(|name| format!("{block}.{name}"));
         Ok(BertLayer {
-            query: reader.linear(&key("attention.q_lin"), hidden, hidden)?,
-            key: reader.linear(&key("attention.k_lin"), hidden, hidden)?,
-            value: reader.linear(&key("attention.v_lin"), hidden, hidden)?,
-            attn_output: reader.linear(&key("attention.out_lin"), hidden, hidden)?,
-            attn_norm: reader.norm(&key("sa_layer_norm"), hidden)?,
-            intermediate: reader.linear(&key("ffn.lin1"), hidden, intermediate_size)?,
-            output: reader.linear(&key("ffn.lin2"), intermediate_size, hidden)?,
-            output_norm: reader.norm(&key("output_layer_norm"), hidden)?,
+            query: reader.linear(&query, hidden, hidden)?,
+            key: reader.linear(&key, hidden, hidden)?,
+            value: reader.linear(&value, hidden, hidden)?,
+            attn_output: reader.linear(&attn_output, hidden, hidden)?,
+            attn_norm: reader.norm(&attn_norm, hidden)?,
+            intermediate: reader.linear(&intermediate, hidden, intermediate_size)?,
+            output: reader.linear(&output, intermediate_size, hidden)?,
+            output_norm: reader.norm(&output_norm, hidden)?,
         })
     }
 }
 
-/// The names of a head never begin with the model's.
 impl MlmHead {
-    fn of_bert(config: &BertConfig, reader: &Reader<'_>) -> Result<MlmHead, CheckpointError> {
-        const BIASES: [&str; 2] = ["cls.predictions.bias", "cls.predictions.decoder.bias"];
+    fn find(config: &BertConfig, reader: &Reader<'_>, names: &HeadNames) -> Result<MlmHead, CheckpointError> {
         let BertConfig { vocab_size, hidden_size: hidden, tie_word_embeddings: tie, .. } = *config;
         Ok(MlmHead {
-            transform: reader.linear("cls.predictions.transform.dense", hidden, hidden)?,
-            norm: reader.norm("cls.predictions.transform.LayerNorm", hidden)?,
-            decoder: reader.untied(tie, "cls.predictions.decoder.weight", [vocab_size, hidden])?,
-            decoder_bias: reader.vector(&BIASES, vocab_size)?,
-        })
-    }
-
-    fn of_distilbert(config: &BertConfig, reader: &Reader<'_>) -> Result<MlmHead, CheckpointError> {
-        let BertConfig { vocab_size, hidden_size: hidden, tie_word_embeddings: tie, .. } = *config;
-        Ok(MlmHead {
-            transform: reader.linear("vocab_transform", hidden, hidden)?,
-            norm: reader.norm("vocab_layer_norm", hidden)?,
-            decoder: reader.untied(tie, "vocab_projector.weight", [vocab_size, hidden])?,
-            decoder_bias: reader.vector(&["vocab_projector.bias"], vocab_size)?,
+            transform: reader.linear(names.transform, hidden, hidden)?,
+            norm: reader.norm(names.norm, hidden)?,
+            decoder: reader.untied(tie, names.decoder, [vocab_size, hidden])?,
+            decoder_bias: reader.vector(&names.decoder_bias, vocab_size)?,
         })
     }
 }

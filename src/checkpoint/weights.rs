@@ -60,6 +60,11 @@ pub struct Scale {
 }
 
 impl Tensor {
+    /// The name of its scale, if it has one.
+    pub fn scale_key(&self) -> Option<&str> {
+        self.scale.as_ref().map(|scale| scale.tensor.key.as_str())
+    }
+
     /// Its numbers, from its bytes and from those of its scale if it has one, none of which is infinite or undefined.
     ///
     /// # Errors

@@ -51,19 +51,17 @@ impl Loading {
         let plan = &self.model.plan;
         let of_matrices = plan.matrices.iter().flat_map(|matrix| &matrix.parts).map(|part| &part.tensor);
         let mut tensors = plan.loads.iter().map(|load| &load.tensor).chain(of_matrices);
-        let scale_of = |tensor: &Tensor| tensor.scale.as_ref().map(|scale| scale.tensor.key.clone());
-        let is_it =
-            |tensor: &&Tensor| tensor.key == key || scale_of(tensor).is_some_and(|scale| scale == key);
+        let is_it = |tensor: &&Tensor| tensor.key == key || tensor.scale_key() == Some(key);
         let Some(tensor) = tensors.find(is_it).cloned() else { return Ok(()) };
-        match scale_of(&tensor) {
+        match tensor.scale_key() {
             Some(scale) if scale == key => {
-                self.kept.insert(scale, bytes.to_vec());
+                self.kept.insert(scale.to_owned(), bytes.to_vec());
                 match self.kept.remove(&tensor.key) {
                     Some(bytes) => self.place(&tensor, &bytes),
                     None => Ok(()),
                 }
             }
-            Some(scale) if !self.kept.contains_key(&scale) => {
+            Some(scale) if !self.kept.contains_key(scale) => {
                 self.kept.insert(tensor.key, bytes.to_vec());
                 Ok(())
             }
@@ -166,7 +164,7 @@ impl Loading {
 
 /// The bytes of a tensor's scale, which has arrived; empty if it has none.
 fn scale<'a>(kept: &'a BTreeMap<String, Vec<u8>>, tensor: &Tensor) -> &'a [u8] {
-    tensor.scale.as_ref().and_then(|scale| kept.get(&scale.tensor.key)).map_or(&[], Vec::as_slice)
+    tensor.scale_key().and_then(|key| kept.get(key)).map_or(&[], Vec::as_slice)
 }
 
 /// Computes what the norms add to the maps behind them.

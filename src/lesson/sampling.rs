@@ -101,22 +101,24 @@ pub const DRAWN_BY_RANK: usize = 64;
 /// The draw depends on the seed and the step alone, so that going back and forth repeats itself and every engine
 /// draws the same.
 pub fn draw(distribution: &[Considered], sampling: &Sampling, step: usize) -> Option<u32> {
-    let possible = |candidates: &[Considered]| -> Vec<Considered> {
-        candidates.iter().copied().filter(|candidate| candidate.after > 0.0).collect()
-    };
-    let (first, others) = distribution.split_at(distribution.len().min(DRAWN_BY_RANK));
-    let (mut order, mut others) = (possible(first), possible(others));
-    others.sort_unstable_by_key(|candidate| candidate.id);
-    order.append(&mut others);
-
-    let total: f64 = order.iter().map(|candidate| f64::from(candidate.after)).sum();
+    let total: f64 = distribution.iter().map(|candidate| f64::from(candidate.after)).sum();
     let threshold = uniform(sampling.seed, step) * total;
     let mut sum = 0.0;
-    let reaches = |candidate: &&Considered| {
+    let mut drawn = None;
+    let mut reached = |candidate: &Considered| {
         sum += f64::from(candidate.after);
+        drawn = Some(candidate.id);
         sum > threshold
     };
-    order.iter().find(reaches).or(order.last()).map(|candidate| candidate.id)
+    let possible = |candidate: &&Considered| candidate.after > 0.0;
+    let (first, others) = distribution.split_at(distribution.len().min(DRAWN_BY_RANK));
+    // Most draws end here, and the others need not be put in order.
+    if !first.iter().filter(possible).any(&mut reached) {
+        let mut others: Vec<&Considered> = others.iter().filter(possible).collect();
+        others.sort_unstable_by_key(|candidate| candidate.id);
+        others.into_iter().any(reached);
+    }
+    drawn
 }
 
 /// The id drawn at `step` (counted from 0) from the [`distribution`] of `logits`. To draw the most probable piece nothing needs
