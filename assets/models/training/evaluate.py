@@ -19,9 +19,9 @@ import argparse, json, lzma, math, pathlib, platform, shlex, sys
 import numpy as np, safetensors, tokenizers, torch, torch.nn.functional as F, transformers
 from tokenizers import Tokenizer
 from transformers import AutoConfig, BertForPreTraining, GenerationConfig, GPT2LMHeadModel
+from documents import MASK, Documents
 from quantise import fill, opened
 
-PAD, UNK, CLS, SEP, MASK = range(5)
 SEED = 1
 SEQUENCES, T_BERT = 2560, 128  # about 40,000 masked pieces and 2,176 pairs
 WINDOWS, T_GPT = 512, 256      # 131,072 tokens
@@ -59,56 +59,12 @@ def held_out(a, tok, bert):
     return np.concatenate(ids), np.asarray([len(x) for x in ids]), np.asarray([len(d) if bert else 1 for d in docs])
 
 
-class Documents:
-    """Tokens on the device, with where their units and documents begin and end."""
-
-    def __init__(self, tokens, per_unit, per_doc, dev):
-        sums = lambda counts: torch.from_numpy(np.cumsum(counts.astype(np.int64))).to(dev)
-        self.dev = dev
-        self.flat = torch.from_numpy(tokens.astype(np.int64)).to(dev)
-        self.off = F.pad(sums(per_unit), (1, 0))
-        self.doc_end = sums(per_doc)
-        self.count = len(per_doc)
-        self.doc_of_unit = torch.repeat_interleave(torch.arange(self.count, device=dev), torch.from_numpy(per_doc.astype(np.int64)).to(dev))
-        units = torch.arange(len(per_unit), device=dev)
-        self.starts = units[units + 1 < self.doc_end[self.doc_of_unit]]
-
-    def randint(self, lo, hi, n): return torch.randint(lo, hi, (n,), device=self.dev)
-    def rand(self, *shape): return torch.rand(*shape, device=self.dev)
-
-    def bert_batch(self, B, T, V, rate=.15, short=0.):
-        """pretrain.py's `bert_batch` on held-out documents, number for number; and which document each begins in."""
-        flat, off, doc_end, pool, rand = self.flat, self.off, self.doc_end, self.starts, self.rand
-        i = pool[self.randint(0, len(pool), B)]; end = doc_end[self.doc_of_unit[i]]
-        k = 1 + (rand(B) * torch.clamp(end - i - 1, max=4)).long()
-        k = torch.where(rand(B) < short, 1, torch.minimum(k, end - i - 1).clamp(min=1)); j = i + k
-        single = rand(B) < .15; other = (rand(B) < .5) & ~single
-        j = torch.where(other, pool[self.randint(0, len(pool), B)], j)
-        end_b = doc_end[self.doc_of_unit[j]]; end_b = torch.where(rand(B) < short, torch.minimum(end_b, j + k), end_b)
-        la = torch.minimum(off[i + k] - off[i], torch.full_like(i, T - 12))
-        la = torch.where(single, la, torch.minimum(la, torch.full_like(la, 2 * T // 3)))
-        lb = torch.where(single, torch.zeros_like(la), torch.minimum(off[end_b] - off[j], T - 3 - la))
-        t = torch.arange(T, device=self.dev)[None]
-        la, lb = la[:, None], lb[:, None]
-        in_a = (t >= 1) & (t <= la); in_b = (t >= la + 2) & (t < la + 2 + lb)
-        src = torch.where(in_a, off[i][:, None] + t - 1, torch.where(in_b, off[j][:, None] + t - la - 2, 0))
-        x = torch.where(in_a | in_b, flat[src], torch.zeros_like(src))
-        x = torch.where(t == 0, CLS, torch.where((t == la + 1) | ((lb > 0) & (t == la + 2 + lb)), SEP, x))
-        length = torch.where(lb > 0, la + lb + 3, la + 2); seg = ((t >= la + 2) & (t < length)).long()
-        M = max(1, int(rate * T)); score = rand(B, T) + (~(in_a | in_b)).float() * 2
-        pos = score.topk(M, dim=1, largest=False).indices
-        ok = (score.gather(1, pos) < 1) & (torch.arange(M, device=self.dev)[None] < (rate * length).round().clamp(min=1))
-        y = x.gather(1, pos); u = rand(B, M)
-        new = torch.where(u < .8, torch.full_like(y, MASK), torch.where(u < .9, torch.randint(5, V, y.shape, device=self.dev), y))
-        x = x.scatter(1, pos, torch.where(ok, new, y))
-        return x, t < length, seg, torch.where(single, -100, other.long()), pos, torch.where(ok, y, -100), self.doc_of_unit[i]
-
-    def gpt_batches(self):
-        """Stretches of tokens, the tokens that follow each, and the documents of those."""
-        T = T_GPT
-        begin = torch.randperm((len(self.flat) - 1) // T, device=self.dev)[:WINDOWS, None] * T + torch.arange(T, device=self.dev)
-        doc = torch.repeat_interleave(torch.arange(self.count, device=self.dev), torch.diff(self.off))
-        return [(self.flat[at], self.flat[at + 1], doc[at + 1]) for at in begin.split(BATCH)]
+def gpt_batches(documents):
+    """Stretches of tokens, the tokens that follow each, and the documents of those."""
+    flat, dev = documents.flat.long(), documents.dev
+    begin = torch.randperm((len(flat) - 1) // T_GPT, device=dev)[:WINDOWS, None] * T_GPT + torch.arange(T_GPT, device=dev)
+    doc = torch.repeat_interleave(torch.arange(documents.count, device=dev), torch.diff(documents.off))
+    return [(flat[at], flat[at + 1], doc[at + 1]) for at in begin.split(BATCH)]
 
 
 class Share:
@@ -149,7 +105,7 @@ def bert_figures(m, tok, documents):
     names = ("mlm_top1", "mlm_top5", "mlm_loss", "nsp_accuracy")
     shares = {name: Share(documents.count) for name in names}
     for _ in range(SEQUENCES // BATCH):
-        x, attended, seg, is_other, pos, y, doc = documents.bert_batch(BATCH, T_BERT, V)
+        x, attended, seg, is_other, pos, y, doc = documents.bert_batch(documents.starts, BATCH, T_BERT, V, .15)
         h, pooled = m.bert(input_ids=x, attention_mask=attended.long(), token_type_ids=seg, return_dict=False)
         z = m.cls.predictions(h.gather(1, pos[..., None].expand(-1, -1, h.shape[-1])))
         nats = F.cross_entropy(z.reshape(-1, V), y.reshape(-1), ignore_index=-100, reduction="none").view_as(y)
@@ -189,7 +145,7 @@ def gpt_figures(m, tok, documents):
     length = torch.tensor([0 if i == special else len(tok.id_to_token(i)) for i in range(V)], device=documents.dev)
     torch.manual_seed(SEED)
     per_token, per_byte = Share(documents.count), Share(documents.count)
-    for x, y, doc in documents.gpt_batches():
+    for x, y, doc in gpt_batches(documents):
         nats = F.cross_entropy(m(x).logits.reshape(-1, V), y.reshape(-1), reduction="none").view_as(y)
         per_token.add(nats, torch.ones_like(y), doc)
         per_byte.add(nats / math.log(2), length[y], doc)

@@ -23,10 +23,10 @@ import argparse, io, json, lzma, math, os, random, time
 import numpy as np, torch, torch.nn.functional as F
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, decoders, trainers, processors
 from transformers import BertConfig, BertForPreTraining, GPT2Config, GPT2LMHeadModel
+from documents import CLS, SEP, Documents
 
 SIZES = {  # hidden, layers, heads
     "tiny": (128, 2, 2), "micro": (192, 4, 6), "mini": (256, 6, 8), "small": (384, 8, 8)}
-PAD, UNK, CLS, SEP, MASK = range(5)
 MAXPOS = 256
 WARM_UP = 300  # steps
 
@@ -101,58 +101,24 @@ else:
         os.makedirs(a.state, exist_ok=True)
         np.savez(os.path.join(a.state, "tokens.npz"), **prepared)
 tok = Tokenizer.from_str(str(prepared["tokenizer"])); V = tok.get_vocab_size()
-sums = lambda counts: torch.from_numpy(np.cumsum(counts.astype(np.int64))).to(dev)
-flat = torch.from_numpy(prepared["tokens"].astype(np.int32)).to(dev)
-off = F.pad(sums(prepared["per_unit"]), (1, 0))                        # where each unit begins, in tokens
-doc_end = sums(prepared["per_doc"])                                     # where each document ends, in units
-doc_of = torch.repeat_interleave(torch.arange(len(doc_end), device=dev), torch.diff(doc_end, prepend=doc_end.new_zeros(1)))
-n_docs = len(doc_end); first_held = int(doc_end[n_docs - max(1, n_docs // 100) - 1])  # the last 1 % is held out
-split = int(off[first_held])
+documents = Documents(prepared["tokens"], prepared["per_unit"], prepared["per_doc"], dev)
+flat, held = documents.flat, max(1, documents.count // 100)                                     # the last 1 % is held out
+first_held = int(documents.doc_end[documents.count - held - 1])
+split = int(documents.off[first_held])
 say(f"{len(flat) / 1e6:.1f} M tokens, vocabulary {V}")
 if a.prepare:
     raise SystemExit
 
 
 # ---- batches, made on the device -------------------------------------------------------------------------------------
-def randint(lo, hi, n): return torch.randint(lo, hi, (n,), device=dev)
-def rand(*shape): return torch.rand(*shape, device=dev)
-
-units = torch.arange(int(doc_end[-1]), device=dev)
-has_next = units + 1 < doc_end[doc_of]
-starts = {False: units[has_next & (units < first_held)], True: units[has_next & (units >= first_held)]}
+starts = {False: documents.starts[documents.starts < first_held], True: documents.starts[documents.starts >= first_held]}
 
 def bert_batch(B, T, rate, heldout=False, short=0.):
-    """Ids, attention mask, segments, is B a random text (-100: there is no B), masked positions, their true ids (-100: none).
-
-    One sequence in seven has no second text. Of the others, `short` end their second text after as many sentences as the
-    first has; the rest fill the T positions."""
-    pool = starts[heldout]; i = pool[randint(0, len(pool), B)]; end = doc_end[doc_of[i]]
-    k = 1 + (rand(B) * torch.clamp(end - i - 1, max=4)).long()                                 # sentences in A: 1..4
-    k = torch.where(rand(B) < short, 1, torch.minimum(k, end - i - 1).clamp(min=1)); j = i + k
-    single = rand(B) < .15; other = (rand(B) < .5) & ~single
-    j = torch.where(other, pool[randint(0, len(pool), B)], j)
-    end_b = doc_end[doc_of[j]]; end_b = torch.where(rand(B) < short, torch.minimum(end_b, j + k), end_b)
-    la = torch.minimum(off[i + k] - off[i], torch.full_like(i, T - 12))
-    la = torch.where(single, la, torch.minimum(la, torch.full_like(la, 2 * T // 3)))
-    lb = torch.where(single, torch.zeros_like(la), torch.minimum(off[end_b] - off[j], T - 3 - la))
-    t = torch.arange(T, device=dev)[None]
-    la, lb = la[:, None], lb[:, None]
-    in_a = (t >= 1) & (t <= la); in_b = (t >= la + 2) & (t < la + 2 + lb)
-    src = torch.where(in_a, off[i][:, None] + t - 1, torch.where(in_b, off[j][:, None] + t - la - 2, 0))
-    x = torch.where(in_a | in_b, flat[src].long(), torch.zeros_like(src))
-    x = torch.where(t == 0, CLS, torch.where((t == la + 1) | ((lb > 0) & (t == la + 2 + lb)), SEP, x))
-    length = torch.where(lb > 0, la + lb + 3, la + 2); seg = ((t >= la + 2) & (t < length)).long()
-    M = max(1, int(rate * T)); score = rand(B, T) + (~(in_a | in_b)).float() * 2                # lowest: masked
-    pos = score.topk(M, dim=1, largest=False).indices
-    ok = (score.gather(1, pos) < 1) & (torch.arange(M, device=dev)[None] < (rate * length).round().clamp(min=1))
-    y = x.gather(1, pos); u = rand(B, M)
-    new = torch.where(u < .8, torch.full_like(y, MASK), torch.where(u < .9, torch.randint(5, V, y.shape, device=dev), y))
-    x = x.scatter(1, pos, torch.where(ok, new, y))
-    return x, t < length, seg, torch.where(single, -100, other.long()), pos, torch.where(ok, y, -100)
+    return documents.bert_batch(starts[heldout], B, T, V, rate, short)[:-1]
 
 def gpt_batch(B, T, heldout=False):
     lo, hi = (split, len(flat) - T - 1) if heldout else (0, split - T - 1)
-    x = flat[randint(lo, max(lo + 1, hi), B)[:, None] + torch.arange(T + 1, device=dev)[None]].long()
+    x = flat[documents.randint(lo, max(lo + 1, hi), B)[:, None] + torch.arange(T + 1, device=dev)[None]].long()
     return x[:, :-1], x[:, 1:]
 
 
