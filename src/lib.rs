@@ -25,6 +25,7 @@ pub mod checkpoint;
 pub mod engine;
 #[cfg(feature = "engine")]
 pub mod gpu;
+#[cfg(feature = "engine")]
 pub mod hub;
 pub mod lesson;
 #[cfg(feature = "engine")]

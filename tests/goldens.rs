@@ -12,7 +12,7 @@ use cloze::checkpoint::{self, BertLayer, Checkpoint, Gpt2Layer, Matrix, NumberTy
 use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling};
 use cloze::engine::{Loader, Reference, Session};
 use cloze::gpu::{Gpu, Layout, Stored};
-use cloze::hub::Files;
+use cloze::hub::{Files, Vocabulary};
 use cloze::lesson::sampling::softmax;
 use cloze::trace::{
     Ablation, Activation, Candidate, Embedding, Family, Hook, ModelCard, Patch, Run, WeightType,
@@ -87,7 +87,7 @@ fn read(path: &Path) -> Vec<u8> {
 fn files(folder: &Path) -> Files {
     Files {
         config: read(&folder.join("config.json")),
-        tokenizer: read(&folder.join("tokenizer.json")),
+        vocabulary: Vocabulary::Tokenizer(read(&folder.join("tokenizer.json"))),
         weights: read(&folder.join("model.safetensors")),
     }
 }
@@ -112,7 +112,7 @@ fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Rev
 /// Brings a checkpoint to a GPU in pieces, as a network does.
 fn on_gpu(gpu: &Rc<Gpu>, name: &str, files: &Files, weights: Option<WeightType>) -> Result<Session, Problem> {
     let (config, length) = (files.config.clone(), files.weights.len() as u64);
-    let mut loader = Loader::new(name, config, &files.tokenizer, Some(length), Rc::clone(gpu), weights)?;
+    let mut loader = Loader::new(name, config, &files.vocabulary, Some(length), Rc::clone(gpu), weights)?;
     for piece in files.weights.chunks(50_001) {
         pollster::block_on(loader.push(piece))?;
     }

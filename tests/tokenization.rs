@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test stops where something is amiss")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use cloze::tokenization::{Encoding, TokenizationError, Tokenizer};
 use cloze::trace::{Family, Token};
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -101,6 +103,99 @@ fn tokens_are_those_of_hugging_face() {
         }
     }
     assert!(compared >= 16, "only {compared} texts were compared");
+}
+
+#[derive(Deserialize)]
+struct Lines {
+    lines: Vec<String>,
+    split: BTreeMap<String, Vec<Split>>,
+}
+
+#[derive(Deserialize)]
+struct Split {
+    ids: Vec<u32>,
+    /// The beginning and the end of each token, in bytes.
+    spans: Vec<usize>,
+}
+
+/// The pieces of a `tokenizer.json`, in the order of their ids.
+fn pieces(json: &Value) -> Vec<&str> {
+    let vocabulary = json["model"]["vocab"].as_object().expect("it has a vocabulary");
+    let mut pieces: Vec<(&str, u64)> =
+        vocabulary.iter().map(|(piece, id)| (piece.as_str(), id.as_u64().expect("an id"))).collect();
+    pieces.sort_by_key(|(_, id)| *id);
+    pieces.into_iter().map(|(piece, _)| piece).collect()
+}
+
+/// Every kind of vocabulary, in the newer form and in the older ones, splits 300 lines as the Python library does.
+#[test]
+fn every_kind_of_vocabulary_splits_lines_as_the_python_library_does() {
+    let folder = root().join("tests/golden/tokenizers");
+    let golden: Lines =
+        serde_json::from_slice(&read(&folder.join("lines.json"))).expect("as make.py writes it");
+    assert_eq!(golden.lines.len(), 300);
+    let json = |path: PathBuf| -> Value { serde_json::from_slice(&read(&path)).expect("it is JSON") };
+    let bert = json(root().join("assets/models/bert/tokenizer.json"));
+    let gpt = json(root().join("assets/models/gpt/tokenizer.json"));
+    let marked = json(folder.join("byte-level-marked.tokenizer.json"));
+
+    let whole = |json: &Value| Tokenizer::parse(json.to_string().as_bytes());
+    let older_bert = |settings: Option<&str>| {
+        Tokenizer::from_pieces(pieces(&bert).join("\n").as_bytes(), settings.map(str::as_bytes))
+    };
+    let older_bpe = |json: &Value| {
+        let merges = json["model"]["merges"].as_array().expect("it has merges");
+        let pair = |merge: &Value| match merge {
+            Value::Array(pair) => {
+                format!("{} {}", pair[0].as_str().expect("a piece"), pair[1].as_str().expect("a piece"))
+            }
+            merge => merge.as_str().expect("a pair").to_owned(),
+        };
+        let merges: Vec<String> = merges.iter().map(pair).collect();
+        let merges = format!("#version: 0.2\n{}\n", merges.join("\n"));
+        Tokenizer::from_merges(json["model"]["vocab"].to_string().as_bytes(), merges.as_bytes(), None)
+    };
+    for (kind, family, tokenizer) in [
+        ("wordpiece", Family::Bert, whole(&bert)),
+        ("wordpiece", Family::Bert, older_bert(None)),
+        ("wordpiece-cased", Family::Bert, older_bert(Some(r#"{"do_lower_case": false}"#))),
+        (
+            "wordpiece-accents",
+            Family::Bert,
+            older_bert(Some(r#"{"strip_accents": false, "tokenize_chinese_chars": false}"#)),
+        ),
+        ("byte-level", Family::Gpt2, whole(&gpt)),
+        ("byte-level", Family::Gpt2, older_bpe(&gpt)),
+        ("byte-level-marked", Family::Bert, whole(&marked)),
+        ("byte-level-marked", Family::Bert, older_bpe(&marked)),
+    ] {
+        let tokenizer = tokenizer.unwrap_or_else(|error| panic!("{kind}: {error}"));
+        for (line, split) in golden.lines.iter().zip(&golden.split[kind]) {
+            let tokens = encode(&tokenizer, family, line);
+            let of_line = tokens.iter().filter(|token| token.word.is_some());
+            let ids: Vec<u32> = of_line.clone().map(|token| token.id).collect();
+            let spans: Vec<usize> = of_line.flat_map(|token| [token.start, token.end]).collect();
+            assert_eq!((&ids, &spans), (&split.ids, &split.spans), "{kind}: {line:?}");
+        }
+    }
+}
+
+#[test]
+fn older_files_that_are_something_else_are_named() {
+    for (file, tokenizer) in [
+        ("vocab.txt", Tokenizer::from_pieces(b"[UNK]\n\xff", None)),
+        ("vocab.json", Tokenizer::from_merges(b"<html>", b"a b", None)),
+        ("merges.txt", Tokenizer::from_merges(b"{\"a\": 0}", b"#version: 0.2\nabc", None)),
+        ("merges.txt", Tokenizer::from_merges(b"{\"a\": 0}", b"\xff", None)),
+    ] {
+        match tokenizer {
+            Err(TokenizationError::BadVocabulary { file: named, .. }) => assert_eq!(named, file),
+            other => panic!("{file}: {other:?}"),
+        }
+    }
+    // Pieces without BERT's own tokens, and merges of pieces that are not there.
+    assert!(matches!(Tokenizer::from_pieces(b"a\nb", None), Err(TokenizationError::MissingPiece { .. })));
+    assert!(Tokenizer::from_merges(b"{\"a\": 0}", b"a b", None).is_err());
 }
 
 /// What holds for any text and any tokenizer.

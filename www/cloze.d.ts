@@ -25,14 +25,42 @@ export interface Cloze {
   /**
    * Loads a checkpoint in the place of its family's model; `run` goes to it from then on.
    *
-   * @param source `"bert"` or `"gpt"` for the page's own models; `"url:<base>/"` for a folder with `config.json`,
-   * `tokenizer.json` and `model.safetensors`, on any server that lets this origin read it (CORS).
+   * @param source `"bert"` or `"gpt"` for the page's own models; `"hf:<owner>/<name>"`, with `"@<revision>"` if another
+   * than the newest is meant, for one of the Hugging Face hub; `"url:<base>/"` for a folder with `config.json`,
+   * `tokenizer.json` and `model.safetensors` (or `model.safetensors.index.json` and the files that it names), on any
+   * server that lets this origin read it (CORS); or the files themselves, or a zip archive of them. All but the page's own are kept by the browser for the next time, and are
+   * there without a connection; files stay where they are.
    * @param options.engine insists on an engine: refused if that one cannot be had. Without it, WebGPU where it is
    * there and computes right, else the CPU.
-   * @param options.weights how to keep the weights on the GPU. Without it, as the file keeps them, but a file of single
-   * precision and more than 100 MiB in half precision. The CPU always takes single precision.
+   * @param options.weights how to keep the weights on the GPU. Without it, as the file keeps them, but a file of more
+   * than 100 MiB in 8 bits. The CPU always takes single precision.
+   * @param options.hub the address of a hub or of a mirror of it; `https://huggingface.co/` if none is given.
    */
-  load(source: "bert" | "gpt" | `url:${string}`, options?: { engine?: Engine; weights?: Weights }): Promise<Model>;
+  load(source: Source | Iterable<File>, options?: { engine?: Engine; weights?: Weights; hub?: string }): Promise<Model>;
+
+  /**
+   * Measures what the weights of the model that was loaded last lose by the type that they are kept in: the model is loaded
+   * once more, as its file has it, and both read a fixed text. Null where nothing is lost.
+   */
+  measure(): Promise<Effect | null>;
+
+  /** Lets the download of a source wait. */
+  pause(source: Source): Promise<void>;
+
+  /** Lets it go on. */
+  resume(source: Source): Promise<void>;
+
+  /**
+   * Gives it up: `load` is refused with `"cancelled"`. What has arrived is kept, and is not fetched again when the source
+   * is loaded once more.
+   */
+  cancel(source: Source): Promise<void>;
+
+  /** The models that the browser keeps for this page, those used last first. */
+  stored(): Promise<StoredModel[]>;
+
+  /** Removes what is kept of a source; everything, if none is given. */
+  forget(source?: Source): Promise<void>;
 
   /** Runs the model that was loaded last, once. */
   run(request: RunRequest): Promise<Run>;
@@ -55,6 +83,33 @@ export interface Cloze {
    * @returns the keys whose values could not be read; those too took their defaults.
    */
   set(state: Record<string, string | number>): Promise<string[]>;
+}
+
+/** How the scores of a model with rounded weights compare with those of the same model in full. */
+export interface Effect {
+  /** How many positions of the text were compared. */
+  positions: number;
+  /** At how many of them the most probable piece is the same. */
+  sameBest: number;
+  /** The largest absolute difference between two scores. */
+  maxAbsDiff: number;
+}
+
+/** What can be loaded; `"files:<name>"` are files that were loaded before. */
+export type Source = "bert" | "gpt" | `hf:${string}` | `url:${string}` | `files:${string}`;
+
+/** A model that the browser keeps. */
+export interface StoredModel {
+  /** What to load it by. */
+  source: Source;
+  /** The address of the hub that it came from; null if it came from a folder. */
+  hub: string | null;
+  /** The commit there; null where the server tells of none. */
+  commit: string | null;
+  /** Bytes that are kept. */
+  bytes: number;
+  /** Whether that is all of it; otherwise the next `load` fetches the rest. */
+  complete: boolean;
 }
 
 /** Where a model computes. */
@@ -83,12 +138,21 @@ export interface Status {
   settled: boolean;
   /** How the weights are kept; null before any are loaded. */
   weights: Weights | null;
+  /** What the weights lose by the type that they are kept in, once {@link Cloze.measure} was asked. */
+  effect: Effect | null;
+  /** The address of the model's card, and its licence as the card names it; null for a folder at a URL. */
+  origin: { page: string; licence: string | null } | null;
+  /**
+   * Why the browser does not keep the model for the next time: `"storage-full"`, `"storage-forbidden"`, `"storage-busy"`
+   * (another page is storing it); null where it does, and for the page's own models.
+   */
+  notKept: string | null;
 }
 
 /** A loaded checkpoint's sizes, all from its `config.json`. */
 export interface Model {
-  /** As it was asked for: `"bert"`, `"gpt"` or `"url:<base>/"`. */
-  source: string;
+  /** As it was asked for. */
+  source: Source;
   family: "bert" | "gpt";
   layers: number;
   heads: number;

@@ -52,7 +52,7 @@
       "patch [{hook, position, text}, …]",
   };
   const OPTIONS = {
-    load: { engine: oneOf("webgpu", "cpu"), weights: oneOf("f32", "f16", "int8") },
+    load: { engine: oneOf("webgpu", "cpu"), weights: oneOf("f32", "f16", "int8"), hub: text },
     run: { text, textB: text, want: names, topK: count(1), ablate: ablation },
     generate: {
       text,
@@ -142,7 +142,37 @@
     }));
   }
 
-  const NOTHING_YET = { engine: null, adapter: null, reason: null, model: null, selfCheck: null, settled: false, weights: null };
+  /**
+   * What loads files of the reader's: each under an address that a worker can fetch, by its name. Of two with the same name
+   * the one that lies less deep counts.
+   */
+  function ofFiles(files) {
+    const path = (file) => file.webkitRelativePath || file.name;
+    const depth = (file) => path(file).split("/").length;
+    const list = typeof files?.[Symbol.iterator] === "function" ? [...files] : [];
+    if (list.length === 0 || !list.every((file) => file instanceof File)) {
+      throw bad('load takes "bert", "gpt", "hf:<owner>/<name>", "url:<base>/" or a list of files.');
+    }
+    const all = list.sort((a, b) => depth(b) - depth(a));
+    const folder = path(all.at(-1)).split("/").slice(0, -1).at(-1);
+    return {
+      source: `files:${folder ?? all.at(-1).name}`,
+      files: Object.fromEntries(all.map((file) => [file.name, URL.createObjectURL(file)])),
+    };
+  }
+
+  const NOTHING_YET = {
+    engine: null,
+    adapter: null,
+    reason: null,
+    model: null,
+    selfCheck: null,
+    settled: false,
+    weights: null,
+    effect: null,
+    origin: null,
+    notKept: null,
+  };
 
   let connected = null;
   let connect;
@@ -156,14 +186,32 @@
     const program = await started();
     family ??= status().model?.family ?? "bert";
     const [answer, floats] = await program
-      .request(family, JSON.stringify(ask(family)))
+      .request(JSON.stringify(ask(family)), family)
       .catch((error) => Promise.reject(problem(error)));
     return shape(answer, floats);
   }
 
+  /** Asks something about loading. */
+  async function manage(ask) {
+    const program = await started();
+    const [answer] = await program.request(JSON.stringify(ask)).catch((error) => Promise.reject(problem(error)));
+    return answer;
+  }
+
+  /** Does something with the download of `source`. */
+  async function download(source, act) {
+    if (typeof source !== "string") throw bad(`${act} takes what was given to load.`);
+    await manage({ download: { source, act } });
+  }
+
   function status() {
-    const { reason, ...status } = connected ? JSON.parse(connected.status()) : NOTHING_YET;
-    return { ...status, reason: reason?.code ?? null, reasonMessage: reason?.detail ?? null };
+    const { reason, notKept, ...status } = connected ? JSON.parse(connected.status()) : NOTHING_YET;
+    return {
+      ...status,
+      reason: reason?.code ?? null,
+      reasonMessage: reason?.detail ?? null,
+      notKept: notKept?.code ?? null,
+    };
   }
 
   const cloze = {
@@ -172,10 +220,35 @@
     status,
 
     async load(source, options = {}) {
-      if (typeof source !== "string") throw bad('load takes "bert", "gpt" or "url:<base>/".');
-      const { engine = null, weights = null } = checked("load", options);
+      const given = typeof source === "string" ? { source } : ofFiles(source);
+      const load = JSON.stringify({ ...checked("load", options), ...given });
       const program = await started();
-      return JSON.parse(await program.load(source, engine, weights).catch((error) => Promise.reject(problem(error))));
+      return JSON.parse(await program.load(load).catch((error) => Promise.reject(problem(error))));
+    },
+
+    async measure() {
+      return request((family) => ({ measure: { family } }), ({ measured: { effect } }) => effect);
+    },
+
+    async pause(source) {
+      await download(source, "pause");
+    },
+
+    async resume(source) {
+      await download(source, "resume");
+    },
+
+    async cancel(source) {
+      await download(source, "cancel");
+    },
+
+    async stored() {
+      return (await manage("stored")).stored.models;
+    },
+
+    async forget(source = null) {
+      if (source !== null && typeof source !== "string") throw bad("forget takes what was given to load.");
+      await manage({ forget: { source } });
     },
 
     async run(options) {
@@ -207,11 +280,13 @@
     /**
      * The page's program calls this once, when it can be asked; then it is gone.
      *
-     * - `load(source, engine, weights)`: loads a checkpoint; resolves to JSON of its sizes; rejects with `{code, message}`
-     * - `request(family, json)`: sends an `Ask` of src/engine/protocol.rs to the model of a family; resolves to
+     * - `load(json)`: loads what a `Load` of src/engine/protocol.rs says; resolves to JSON of the model's sizes; rejects
+     *   with `{code, message}`
+     * - `request(json, family)`: sends an `Ask` of the same file, to the model of a family if one is named; resolves to
      *   `[answer, floats]`, the `Answer` and the values of its activations, one after the other as it lists them;
      *   rejects with `{code, message}`
-     * - `status()`: JSON of `{engine, adapter, reason: {code, detail} | null, model, selfCheck, settled, weights}`
+     * - `status()`: JSON of `{engine, adapter, reason: {code, detail} | null, model, selfCheck, settled, weights,
+     *   effect, origin, notKept}`
      * - `state()`: the address's fragment, without `#`
      * - `setState(fragment)`: takes it over; gives the keys that it could not read
      * - `settled`: a promise that is kept when the engine of the first models is chosen for good

@@ -73,6 +73,7 @@ impl BertWeights {
             BertKind::DistilBert => {
                 ("distilbert.", "transformer.layer", DISTILBERT_BLOCK, "vocab_transform.", DISTILBERT_HEAD)
             }
+            BertKind::Roberta => ("roberta.", "encoder.layer", BERT_BLOCK, "lm_head.", ROBERTA_HEAD),
         };
         let prefix = if header.has_prefix(name) { name } else { "" };
         let reader = Reader::new(header);
@@ -145,6 +146,13 @@ const DISTILBERT_HEAD: HeadNames = HeadNames {
     norm: "vocab_layer_norm",
     decoder: "vocab_projector.weight",
     decoder_bias: ["vocab_projector.bias"; 2],
+};
+const ROBERTA_HEAD: HeadNames = HeadNames {
+    transform: "lm_head.dense",
+    norm: "lm_head.layer_norm",
+    decoder: "lm_head.decoder.weight",
+    // Where there are both, the decoder adds its own.
+    decoder_bias: ["lm_head.decoder.bias", "lm_head.bias"],
 };
 
 impl BertLayer {

@@ -29,14 +29,18 @@ pub struct BertConfig {
     pub num_attention_heads: usize,
     /// Width inside the MLP.
     pub intermediate_size: usize,
-    /// The longest input, in tokens.
+    /// Rows of the position table.
     pub max_position_embeddings: usize,
+    /// The row of the first position: RoBERTa's come after that of its padding token.
+    pub first_position: usize,
     /// Number of segments; 0 where there is no such embedding.
     pub type_vocab_size: usize,
     /// Added to the variance in layer norms.
     pub layer_norm_eps: f64,
-    /// Between the MLP's two maps, and in the masked-language-model head.
+    /// Between the MLP's two maps.
     pub hidden_act: Activation,
+    /// In the masked-language-model head.
+    pub head_act: Activation,
     /// Whether the decoder of the masked-language-model head is the word table.
     pub tie_word_embeddings: bool,
     /// Whether the architecture's name says that there is a masked-language-model head.
@@ -52,6 +56,8 @@ pub enum BertKind {
     Bert,
     /// Half the blocks, and neither segments nor a next-sentence head (Sanh et al. 2019, "DistilBERT").
     DistilBert,
+    /// BERT trained longer, on masked words alone, with a byte-level vocabulary (Liu et al. 2019, "RoBERTa").
+    Roberta,
 }
 
 /// The decoders that differ in their attention and in the names of their weights.
@@ -120,8 +126,7 @@ pub enum Activation {
 }
 
 /// What [`CheckpointError::UnsupportedArchitecture`] lists.
-const SUPPORTED: &str =
-    "BERT, DistilBERT, GPT-2 and GPT-Neo (model_type \"bert\", \"distilbert\", \"gpt2\", \"gpt_neo\")";
+const SUPPORTED: &str = "BERT, DistilBERT, RoBERTa, GPT-2 and GPT-Neo (model_type \"bert\", \"distilbert\", \"roberta\", \"gpt2\", \"gpt_neo\")";
 
 /// The largest value of each size that is believed: beyond any published model of these kinds, and small enough for sums of
 /// them to fit everywhere.
@@ -145,6 +150,12 @@ impl Config {
             BertConfig::from_settings(&settings).map(Config::Bert)
         } else if settings.describes("distilbert", "DistilBert", &["dim", "n_layers", "hidden_dim"])? {
             BertConfig::of_distilbert(&settings).map(Config::Bert)
+        } else if settings.describes(
+            "roberta",
+            "Roberta",
+            &["hidden_size", "type_vocab_size", "pad_token_id"],
+        )? {
+            BertConfig::of_roberta(&settings).map(Config::Bert)
         } else if settings.describes("gpt_neo", "GPTNeo", &["attention_types", "num_layers"])? {
             Gpt2Config::of_gpt_neo(&settings).map(Config::Gpt2)
         } else if settings.describes("gpt2", "GPT2", &["n_embd", "n_layer", "n_head"])? {
@@ -159,10 +170,16 @@ impl Config {
 }
 
 impl BertConfig {
+    /// The longest input, in tokens.
+    pub fn positions(&self) -> usize {
+        self.max_position_embeddings - self.first_position
+    }
+
     fn from_settings(settings: &Settings) -> Result<BertConfig, CheckpointError> {
         settings.require("position_embedding_type", &Value::from("absolute"))?;
         settings.require("is_decoder", &Value::from(false))?;
         settings.require("add_cross_attention", &Value::from(false))?;
+        let hidden_act = settings.activation("hidden_act", Activation::Gelu)?;
         let config = BertConfig {
             kind: BertKind::Bert,
             vocab_size: settings.size(&["vocab_size"], MAX_VOCABULARY)?,
@@ -171,9 +188,11 @@ impl BertConfig {
             num_attention_heads: settings.size(&["num_attention_heads"], MAX_WIDTH)?,
             intermediate_size: settings.size(&["intermediate_size"], MAX_WIDTH)?,
             max_position_embeddings: settings.size(&["max_position_embeddings"], MAX_POSITIONS)?,
+            first_position: 0,
             type_vocab_size: settings.optional_size("type_vocab_size", MAX_SEGMENTS)?.unwrap_or(2),
             layer_norm_eps: settings.epsilon("layer_norm_eps", 1e-12)?,
-            hidden_act: settings.activation("hidden_act", Activation::Gelu)?,
+            hidden_act,
+            head_act: hidden_act,
             tie_word_embeddings: settings.flag("tie_word_embeddings", true)?,
             promises_mlm: settings.is_one_of(&["BertForPreTraining", "BertForMaskedLM"]),
             promises_nsp: settings.is_one_of(&["BertForPreTraining", "BertForNextSentencePrediction"]),
@@ -182,7 +201,28 @@ impl BertConfig {
         Ok(config)
     }
 
+    fn of_roberta(settings: &Settings) -> Result<BertConfig, CheckpointError> {
+        let padding = settings.get("pad_token_id").map_or(Some(1), Value::as_u64);
+        let rows = settings.size(&["max_position_embeddings"], MAX_POSITIONS)?;
+        let first_position =
+            padding.and_then(|id| usize::try_from(id).ok()?.checked_add(1)).filter(|first| *first < rows);
+        let Some(first_position) = first_position else {
+            let found = settings.get("pad_token_id").cloned().unwrap_or_default();
+            return Err(bad("pad_token_id", &format!("a whole number below {}", rows - 1), &found));
+        };
+        let bert = BertConfig::from_settings(settings)?;
+        Ok(BertConfig {
+            kind: BertKind::Roberta,
+            first_position,
+            head_act: Activation::Gelu,
+            promises_mlm: settings.is_one_of(&["RobertaForMaskedLM"]),
+            promises_nsp: false,
+            ..bert
+        })
+    }
+
     fn of_distilbert(settings: &Settings) -> Result<BertConfig, CheckpointError> {
+        let hidden_act = settings.activation("activation", Activation::Gelu)?;
         let config = BertConfig {
             kind: BertKind::DistilBert,
             vocab_size: settings.size(&["vocab_size"], MAX_VOCABULARY)?,
@@ -191,9 +231,11 @@ impl BertConfig {
             num_attention_heads: settings.size(&["n_heads"], MAX_WIDTH)?,
             intermediate_size: settings.size(&["hidden_dim"], MAX_WIDTH)?,
             max_position_embeddings: settings.size(&["max_position_embeddings"], MAX_POSITIONS)?,
+            first_position: 0,
             type_vocab_size: 0,
             layer_norm_eps: 1e-12,
-            hidden_act: settings.activation("activation", Activation::Gelu)?,
+            hidden_act,
+            head_act: hidden_act,
             tie_word_embeddings: settings.flag("tie_word_embeddings", true)?,
             promises_mlm: settings.is_one_of(&["DistilBertForMaskedLM"]),
             promises_nsp: false,
@@ -509,7 +551,7 @@ mod tests {
     #[test]
     fn another_architecture_is_refused_by_its_name() {
         for (json, key, value, name) in [
-            (BERT, "model_type", "\"roberta\"", "roberta"),
+            (BERT, "model_type", "\"xlm-roberta\"", "xlm-roberta"),
             (BERT, "architectures", "[\"DistilBertModel\"]", "DistilBertModel"),
             (BERT, "model_type", "\"llama\"", "llama"),
             (BERT, "architectures", "[\"NomicBertModel\"]", "NomicBertModel"),

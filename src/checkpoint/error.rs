@@ -2,7 +2,7 @@
 
 use crate::engine::protocol::Problem;
 
-use super::{CONFIG_FILE, WEIGHTS_FILE};
+use super::{CONFIG_FILE, SHARDS_FILE, WEIGHTS_FILE};
 
 /// Why a checkpoint was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -69,6 +69,14 @@ pub enum CheckpointError {
         /// The contradiction.
         reason: String,
     },
+    /// The list of the weights' files is something else.
+    #[error(
+        "model.safetensors.index.json does not list the files of the weights ({reason}). Download it again."
+    )]
+    BadIndex {
+        /// What gave it away.
+        reason: String,
+    },
     /// A tensor that the network needs is not in the file.
     #[error(
         "model.safetensors has no tensor \"{key}\". Make sure that config.json and model.safetensors belong together."
@@ -130,6 +138,7 @@ impl CheckpointError {
             | Self::BadConfig { .. }
             | Self::UnsupportedArchitecture { .. }
             | Self::UnsupportedSetting { .. } => CONFIG_FILE,
+            Self::BadIndex { .. } => SHARDS_FILE,
             Self::NotSafetensors { .. }
             | Self::Truncated { .. }
             | Self::CorruptHeader { .. }
@@ -163,6 +172,7 @@ impl From<CheckpointError> for Problem {
                 problem("truncated").with("expected", expected).with("found", found)
             }
             E::CorruptHeader { reason } => problem("corrupt-header").with("reason", reason),
+            E::BadIndex { reason } => problem("bad-index").with("reason", reason),
             E::MissingTensor { key } => problem("missing-tensor").with("key", key),
             E::WrongShape { key, expected, found } => problem("wrong-shape")
                 .with("key", key)

@@ -14,9 +14,6 @@ use crate::trace::WeightType;
 
 /// A header of this many bytes describes thousands of tensors; the largest GPT-2 needs a twentieth of it.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
-/// The bytes that hold the header's length.
-const LENGTH_BYTES: usize = 8;
-
 /// Which tensors a `model.safetensors` holds, and where.
 #[derive(Debug)]
 pub struct Header {
@@ -27,18 +24,23 @@ pub struct Header {
 }
 
 impl Header {
+    /// The bytes that hold the header's length.
+    pub(super) const LENGTH_BYTES: usize = 8;
+
     /// Bytes of the file that [`Header::parse`] needs, from those that have arrived; none if these are too few to tell.
     ///
     /// # Errors
     /// [`CheckpointError::NotSafetensors`] with a guess at what the file is.
     pub fn needs(arrived: &[u8]) -> Result<Option<usize>, CheckpointError> {
-        let Some((length, rest)) = arrived.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let Some((length, rest)) = arrived.split_first_chunk::<{ Header::LENGTH_BYTES }>() else {
+            return Ok(None);
+        };
         let length = u64::from_le_bytes(*length);
         if length > MAX_HEADER_BYTES || rest.first().is_some_and(|first| *first != b'{') {
             return Err(CheckpointError::NotSafetensors { reason: beginning(arrived) });
         }
         // The check above makes this small, so that neither the conversion nor the sum can overflow.
-        Ok(Some(LENGTH_BYTES + length as usize))
+        Ok(Some(Header::LENGTH_BYTES + length as usize))
     }
 
     /// Reads the header at the beginning of a file: offsets and shapes agree with each other.
@@ -51,8 +53,8 @@ impl Header {
             found: file.len() as u64,
         };
         // The shortest header is `{}`.
-        let length = Header::needs(file)?.ok_or_else(|| cut(LENGTH_BYTES + 2))?;
-        let json = file.get(LENGTH_BYTES..length).ok_or_else(|| cut(length))?;
+        let length = Header::needs(file)?.ok_or_else(|| cut(Header::LENGTH_BYTES + 2))?;
+        let json = file.get(Header::LENGTH_BYTES..length).ok_or_else(|| cut(length))?;
         let metadata: Metadata = serde_json::from_slice(json)
             .map_err(|error| CheckpointError::CorruptHeader { reason: error.to_string() })?;
         let names = metadata.offset_keys();

@@ -13,6 +13,7 @@ mod error;
 mod file;
 mod gpt2;
 mod header;
+mod shards;
 mod stream;
 mod weights;
 
@@ -22,6 +23,7 @@ pub use error::CheckpointError;
 pub use file::TensorFile;
 pub use gpt2::{Gpt2Layer, Gpt2Weights};
 pub use header::Header;
+pub use shards::{merged_beginning, shard_names};
 pub use stream::{Arrived, TensorStream};
 pub use weights::{Linear, Matrix, Norm, NumberType, Numbers, Scale, Tensor};
 
@@ -33,6 +35,8 @@ pub const CONFIG_FILE: &str = "config.json";
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 /// The file of a checkpoint that holds its weights.
 pub const WEIGHTS_FILE: &str = "model.safetensors";
+/// The file of a checkpoint that names the files of its weights, where they are several.
+pub const SHARDS_FILE: &str = "model.safetensors.index.json";
 
 /// A checkpoint: a network of one of the two architectures, and where its weights lie.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,11 +8,10 @@ use futures_util::future::LocalBoxFuture;
 
 use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{EngineKind, Problem};
-use super::session::{Session, card};
+use super::session::{Session, card, tokenizer};
 use crate::checkpoint::{self, Checkpoint, CheckpointError, TensorFile};
 use crate::hub::Files;
 use crate::models::{Bert, Gpt2, KvCache, Recorder};
-use crate::tokenization::Tokenizer;
 use crate::trace::{Ablation, Activation, Dispatches, Patch, Token, WeightType};
 
 /// The network in Burn.
@@ -35,7 +34,7 @@ impl Session {
     pub fn on_cpu(source: &str, files: Files) -> Result<Session, Problem> {
         let file = TensorFile::parse(files.weights)?;
         let checkpoint = Checkpoint::read(&files.config, file.header())?;
-        let tokenizer = Tokenizer::parse(&files.tokenizer)?;
+        let tokenizer = tokenizer(&files.vocabulary)?;
         let network = CpuNetwork::new(&checkpoint, &file)?;
         Session::new(
             card(source, &checkpoint),

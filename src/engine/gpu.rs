@@ -7,13 +7,14 @@ use futures_util::future::LocalBoxFuture;
 
 use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{EngineKind, Problem, Sampling};
-use super::session::{Session, card};
+use super::session::{Session, card, tokenizer};
 use crate::checkpoint::{Arrived, Checkpoint, CheckpointError, Config, Header, TensorStream};
 use crate::gpu::{Drawn, Gpu, GpuError, GpuModel, Input, Loading, Output};
+use crate::hub::Vocabulary;
 use crate::tokenization::Tokenizer;
 use crate::trace::{Dispatches, ModelCard, WeightType};
 
-/// From so many bytes on a file of single precision is kept in half precision, unless something else is asked for.
+/// From so many bytes on a file is kept in eight bits, unless something else is asked for.
 const LARGE_FILE: u64 = 100 << 20;
 
 /// A checkpoint on its way to a GPU.
@@ -37,21 +38,21 @@ struct Arriving {
 }
 
 impl Loader {
-    /// Begins with the two small files of a checkpoint, and the announced length of the third. Weights are kept as `weights` says; if it says nothing, as in the
-    /// file, but a large one in half precision.
+    /// Begins with a checkpoint's settings and vocabulary, and the announced length of its weights. These are kept as
+    /// `weights` says; if it says nothing, as in the file, but large ones in eight bits.
     ///
     /// # Errors
     /// Whatever is wrong with one of the files; it is named.
     pub fn new(
         source: &str,
         config: Vec<u8>,
-        tokenizer: &[u8],
+        vocabulary: &Vocabulary,
         announced: Option<u64>,
         gpu: Rc<Gpu>,
         weights: Option<WeightType>,
     ) -> Result<Loader, Problem> {
         Config::parse(&config)?;
-        let tokenizer = Tokenizer::parse(tokenizer)?;
+        let tokenizer = tokenizer(vocabulary)?;
         let source = source.to_owned();
         let stream = TensorStream::new(announced);
         Ok(Loader { source, config, tokenizer, gpu, weights, stream, model: None })
@@ -97,10 +98,7 @@ impl Loader {
 
 /// How weights are kept where nobody says so.
 fn weights_of(checkpoint: &Checkpoint, header: &Header) -> WeightType {
-    match checkpoint.stored {
-        WeightType::F32 if header.file_length() > LARGE_FILE => WeightType::F16,
-        stored => stored,
-    }
+    if header.file_length() > LARGE_FILE { WeightType::Int8 } else { checkpoint.stored }
 }
 
 impl Network for GpuModel {

@@ -10,6 +10,8 @@ mod check;
 #[cfg(feature = "engine")]
 mod cpu;
 #[cfg(feature = "engine")]
+mod effect;
+#[cfg(feature = "engine")]
 mod generate;
 #[cfg(feature = "engine")]
 mod gpu;

@@ -26,17 +26,26 @@ pub struct Request {
 #[serde(rename_all = "camelCase")]
 pub enum Ask {
     /// Load a checkpoint; it then answers for its family.
-    Load {
-        /// `bert`, `gpt` or `url:<base>/`.
+    Load(Load),
+    /// Measure what the weights of a family's model lose by the type that they are kept in. The model is loaded once more for
+    /// that, in full.
+    Measure {
+        /// Which of the loaded models.
+        family: Family,
+    },
+    /// Do something with a download that goes on; nothing happens if there is none.
+    Download {
+        /// What is being loaded.
         source: String,
-        /// Insist on an engine; otherwise WebGPU where it is there and right, else the CPU.
-        engine: Option<EngineKind>,
-        /// How to keep the weights on the GPU; otherwise as in the file, but large ones in half precision.
-        #[serde(default)]
-        weights: Option<WeightType>,
-        /// Between the workers: why the CPU is asked.
-        #[serde(default)]
-        instead: Option<Instead>,
+        /// What to do with it.
+        act: Act,
+    },
+    /// Which checkpoints the browser keeps.
+    Stored,
+    /// Keep a checkpoint no longer.
+    Forget {
+        /// Its source; all of them if none is named.
+        source: Option<String>,
     },
     /// Run the loaded model of a family once.
     Run {
@@ -58,19 +67,60 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// The family whose model answers; none if a model is to be loaded.
+    /// The family whose model answers; none if it is about loading.
     pub fn family(&self) -> Option<Family> {
         match self {
-            Ask::Load { .. } => None,
-            Ask::Run { family, .. } | Ask::Kernels { family } => Some(*family),
+            Ask::Load(_) | Ask::Download { .. } | Ask::Stored | Ask::Forget { .. } => None,
+            Ask::Run { family, .. } | Ask::Kernels { family } | Ask::Measure { family } => Some(*family),
             Ask::Generate { .. } => Some(Family::Gpt2),
         }
     }
+}
 
-    /// Load a checkpoint, wherever and however it is best computed.
-    pub fn load(source: String) -> Ask {
-        Ask::Load { source, engine: None, weights: None, instead: None }
-    }
+/// Which checkpoint to load, and how.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Load {
+    /// `bert`, `gpt`, `hf:<owner>/<name>[@<revision>]`, `url:<base>/` or `files:<name>`.
+    pub source: String,
+    /// Insist on an engine; otherwise WebGPU where it is there and right, else the CPU.
+    pub engine: Option<EngineKind>,
+    /// How to keep the weights on the GPU; otherwise as in the file, but large ones in half precision.
+    pub weights: Option<WeightType>,
+    /// The address of the hub; otherwise Hugging Face's.
+    pub hub: Option<String>,
+    /// Of files of the reader's, by name: the addresses (`blob:`) under which this browser gives their bytes.
+    pub files: BTreeMap<String, String>,
+    /// Between the workers: why the CPU is asked.
+    pub instead: Option<Instead>,
+}
+
+/// What can be done with a download.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Act {
+    /// Let it wait.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// Give it up. What has arrived is kept, so that it goes on there when it is loaded again.
+    Cancel,
+}
+
+/// A checkpoint that the browser keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredModel {
+    /// What to load it by.
+    pub source: String,
+    /// The hub that it came from.
+    pub hub: Option<String>,
+    /// The commit there.
+    pub commit: Option<String>,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// Whether all of it is there.
+    pub complete: bool,
 }
 
 /// What the CPU's worker is told of the GPU that it stands in for.
@@ -161,6 +211,18 @@ pub enum Answer {
         /// Its sizes.
         model: ModelCard,
     },
+    /// Nothing is to be said.
+    Done,
+    /// The weights' type was compared with the file's.
+    Measured {
+        /// What it changes; none where the weights are kept as the file has them.
+        effect: Option<RoundingEffect>,
+    },
+    /// The checkpoints that the browser keeps.
+    Stored {
+        /// Those used last first.
+        models: Vec<StoredModel>,
+    },
     /// The run is done.
     Ran {
         /// What it produced.
@@ -193,7 +255,7 @@ pub struct Step {
 
 /// What the worker says without being asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum News {
     /// The worker runs and takes requests.
     Ready,
@@ -207,6 +269,8 @@ pub enum News {
         loaded: u64,
         /// Bytes expected in all, where the server says so.
         total: Option<u64>,
+        /// Bytes that came over the network in a second, lately; none while too little is known.
+        per_second: Option<f64>,
     },
     /// The worker cannot go on; the page starts another.
     Stopped {
@@ -216,7 +280,7 @@ pub enum News {
     /// Something about a model's engine changed.
     Status {
         /// All that is known now.
-        status: EngineStatus,
+        status: Box<EngineStatus>,
     },
 }
 
@@ -260,6 +324,33 @@ pub struct EngineStatus {
     pub reason: Option<Problem>,
     /// The comparison with stored reference values.
     pub self_check: Option<SelfCheck>,
+    /// What its weights lose by the type that they are kept in, once that is measured.
+    pub effect: Option<RoundingEffect>,
+    /// Where people read about the model, where there is such a place.
+    pub origin: Option<Origin>,
+    /// Why the browser does not keep the model for the next time, where it does not.
+    pub not_kept: Option<Problem>,
+}
+
+/// What keeping weights in fewer bits changes, on a fixed text.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoundingEffect {
+    /// How many positions were compared.
+    pub positions: usize,
+    /// At how many the most probable piece is the same.
+    pub same_best: usize,
+    /// The largest absolute difference between two scores.
+    pub max_abs_diff: f32,
+}
+
+/// Where a model is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The address of its card.
+    pub page: String,
+    /// Its licence, as the card names it.
+    pub licence: Option<String>,
 }
 
 /// A fixed input was run and compared with stored reference values.
@@ -301,6 +392,11 @@ impl Problem {
     pub fn is_of_the_gpu(&self) -> bool {
         let no_gpu = ["insecure-context", "no-webgpu", "no-adapter", "self-check-failed"];
         self.code.starts_with("gpu-") || no_gpu.contains(&self.code.as_str())
+    }
+
+    /// Whether it is what a file of the checkpoint holds. Then the file is not used again.
+    pub fn is_of_a_file(&self) -> bool {
+        self.args.contains_key("file") && !self.args.contains_key("url") && self.code != "no-memory"
     }
 
     /// A problem without anything to fill in.

@@ -7,8 +7,9 @@ use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{Answer, Ask, EngineKind, Problem, RunRequest, Sampling, SelfCheck};
 use crate::checkpoint::{self, Checkpoint};
 use crate::gpu::{Best, Drawn};
+use crate::hub::Vocabulary;
 use crate::lesson::sampling::softmax;
-use crate::tokenization::Tokenizer;
+use crate::tokenization::{TokenizationError, Tokenizer};
 use crate::trace::{
     Ablation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Patch, Prediction,
     Run, Token, WeightType,
@@ -59,6 +60,11 @@ impl Session {
         self.weights
     }
 
+    /// How the file keeps them.
+    pub fn stored(&self) -> WeightType {
+        self.file
+    }
+
     /// Answers what is asked of a loaded model.
     ///
     /// # Errors
@@ -68,8 +74,9 @@ impl Session {
             Ask::Run { run, .. } => Answer::Ran { run: Box::new(self.run(run).await?) },
             Ask::Kernels { .. } => Answer::Kernels { kernels: self.kernels().await? },
             Ask::Generate { generate } => Answer::Generated { steps: self.generate(generate).await? },
-            // It is loaded already.
-            Ask::Load { .. } => Answer::Loaded { model: self.card.clone() },
+            Ask::Load(_) | Ask::Measure { .. } | Ask::Download { .. } | Ask::Stored | Ask::Forget { .. } => {
+                Answer::Done
+            }
         })
     }
 
@@ -334,6 +341,20 @@ impl Session {
     }
 }
 
+/// The tokenizer of a vocabulary.
+///
+/// # Errors
+/// Whatever is wrong with its files.
+pub(super) fn tokenizer(vocabulary: &Vocabulary) -> Result<Tokenizer, TokenizationError> {
+    match vocabulary {
+        Vocabulary::Tokenizer(bytes) => Tokenizer::parse(bytes),
+        Vocabulary::Pieces { vocab, settings } => Tokenizer::from_pieces(vocab, settings.as_deref()),
+        Vocabulary::Merges { vocab, merges, settings } => {
+            Tokenizer::from_merges(vocab, merges, settings.as_deref())
+        }
+    }
+}
+
 /// What is known of a checkpoint.
 pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
     let source = source.to_owned();
@@ -346,7 +367,7 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
             heads: config.num_attention_heads,
             hidden: config.hidden_size,
             vocabulary: config.vocab_size,
-            positions: config.max_position_embeddings,
+            positions: config.positions(),
             parameters,
             segments: config.type_vocab_size,
             next_sentence: weights.nsp.is_some(),

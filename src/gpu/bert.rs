@@ -11,7 +11,7 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
     let scale = ((config.hidden_size / heads) as f32).sqrt().recip();
 
     let words = plan.words(&weights.word);
-    let sum = plan.embed(&words, &weights.position, weights.token_type.as_ref());
+    let sum = plan.embed(&words, (&weights.position, config.first_position), weights.token_type.as_ref());
     let mut x = plan.normed(sum, &weights.embed_norm, epsilon);
     for (l, layer) in weights.layers.iter().enumerate() {
         plan.hook(Hook::ResidPre(l), x);
@@ -35,7 +35,7 @@ pub(super) fn forward(plan: &mut Builder, config: &BertConfig, weights: &BertWei
     if let Some(head) = &weights.mlm {
         plan.predictions(config.vocab_size);
         let called = "mlm_head.transform".to_owned();
-        let and = And { activation: Some(config.hidden_act), called, ..And::default() };
+        let and = And { activation: Some(config.head_act), called, ..And::default() };
         let transformed = plan.linear(x, &head.transform, Rows::Predicted, and);
         let transformed = plan.normed(transformed, &head.norm, epsilon);
         let decoder = head.decoder.as_ref().map_or(words, |table| plan.words(table));

@@ -181,11 +181,16 @@ impl Builder {
         Table { parts: columns.map(|columns| self.matrix(vec![turned.clone()], columns)).collect() }
     }
 
-    /// The sum of the embeddings.
-    pub(super) fn embed(&mut self, words: &Table, position: &Matrix, segment: Option<&Matrix>) -> Stream {
+    /// The sum of the embeddings; the first position has row `first` of its table.
+    pub(super) fn embed(
+        &mut self,
+        words: &Table,
+        (position, first): (&Matrix, usize),
+        segment: Option<&Matrix>,
+    ) -> Stream {
         let hidden = position.cols;
         let region = self.positions(hidden);
-        let position_table = self.vector(&position.tensor);
+        let position_table = self.vector(&position.tensor) + (first * hidden) as u32;
         let segment_table = segment.map_or(NONE, |table| self.vector(&table.tensor));
         if self.plan.causal {
             self.plan.drawn = Some(self.region(draw::DRAWN, 1));

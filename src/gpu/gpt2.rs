@@ -10,7 +10,7 @@ pub(super) fn forward(plan: &mut Builder, config: &Gpt2Config, weights: &Gpt2Wei
     let (heads, epsilon) = (config.n_head, config.layer_norm_epsilon);
 
     let words = plan.words(&weights.wte);
-    let mut x = plan.embed(&words, &weights.wpe, None);
+    let mut x = plan.embed(&words, (&weights.wpe, 0), None);
     for (l, layer) in weights.layers.iter().enumerate() {
         plan.hook(Hook::ResidPre(l), x);
         let normed = plan.normed(x, &layer.ln_1, epsilon);

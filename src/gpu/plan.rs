@@ -252,7 +252,7 @@ impl Plan {
         let begin = |capacity, causal| Builder::new(capacity, causal, weight_type, widths, max_table);
         let (builder, layers) = match &checkpoint.network {
             Network::Bert { config, weights } => {
-                let mut builder = begin(config.max_position_embeddings, false);
+                let mut builder = begin(config.positions(), false);
                 bert::forward(&mut builder, config, weights);
                 (builder, config.num_hidden_layers)
             }

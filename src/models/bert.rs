@@ -76,7 +76,7 @@ impl Bert {
             let decoder = head.decoder.as_ref().map(|decoder| read.words(decoder)).transpose()?;
             Ok(MlmHead {
                 transform: read.dense(&head.transform)?,
-                activation: config.hidden_act,
+                activation: config.head_act,
                 norm: read.norm(&head.norm, eps)?,
                 decoder: decoder.unwrap_or_else(|| word.clone()),
                 bias: file.vector(&head.decoder_bias)?,
@@ -85,7 +85,7 @@ impl Bert {
         let linear = |map: &Option<checkpoint::Linear>| map.as_ref().map(|map| read.dense(map)).transpose();
         let layers = weights.layers.iter().enumerate();
         Ok(Bert {
-            position: read.table(&weights.position)?,
+            position: read.table(&weights.position)?.narrow(0, config.first_position, config.positions()),
             token_type: weights.token_type.as_ref().map(|table| read.table(table)).transpose()?,
             embed_norm: read.norm(&weights.embed_norm, eps)?,
             layers: layers

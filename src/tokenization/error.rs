@@ -19,6 +19,14 @@ pub enum TokenizationError {
         /// The contradiction.
         reason: String,
     },
+    /// A file of the older kinds of vocabulary is something else.
+    #[error("{file} cannot be used ({reason}). Take the file as it lies in the model's folder.")]
+    BadVocabulary {
+        /// The file.
+        file: &'static str,
+        /// What gave it away.
+        reason: String,
+    },
     /// BERT cannot be run without this token.
     #[error(
         "tokenizer.json has no token {piece}, which BERT needs. Take the file that was saved with the model."
@@ -96,6 +104,9 @@ impl From<TokenizationError> for Problem {
         match &error {
             E::NotJson { reason } | E::Damaged { reason } | E::Failed { reason } => {
                 of_file("bad-tokenizer").with("reason", reason)
+            }
+            E::BadVocabulary { file, reason } => {
+                problem("bad-vocabulary").with("file", file).with("reason", reason)
             }
             E::MissingPiece { piece } => of_file("tokenizer-lacks-token").with("key", piece),
             E::Unsupported { key, found, supported } => of_file("unsupported-tokenizer")

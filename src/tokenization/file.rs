@@ -11,12 +11,60 @@ use crate::trace::Family;
 /// The file's name.
 pub(super) const NAME: &str = "tokenizer.json";
 
-pub(super) const CLS: &str = "[CLS]";
-pub(super) const SEP: &str = "[SEP]";
-pub(super) const MASK: &str = "[MASK]";
-pub(super) const PAD: &str = "[PAD]";
 const UNK: &str = "[UNK]";
+
+/// The kinds of vocabulary that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// BERT's WordPiece.
+    WordPiece,
+    /// GPT-2's byte-level BPE.
+    ByteLevel,
+    /// The same with marks around a text and for a mask: RoBERTa's.
+    MarkedByteLevel,
+}
+
+/// What a kind of vocabulary calls its special tokens.
+pub(super) struct Names {
+    pub(super) cls: &'static str,
+    pub(super) sep: &'static str,
+    pub(super) mask: &'static str,
+    pub(super) pad: &'static str,
+    pub(super) unk: &'static str,
+}
+
+pub(super) const WORDPIECE: Names =
+    Names { cls: "[CLS]", sep: "[SEP]", mask: "[MASK]", pad: "[PAD]", unk: UNK };
+pub(super) const MARKED: Names =
+    Names { cls: "<s>", sep: "</s>", mask: "<mask>", pad: "<pad>", unk: "<unk>" };
 pub(super) const END_OF_TEXT: &str = "<|endoftext|>";
+
+impl Kind {
+    /// The architecture whose models read it.
+    pub(super) fn family(self) -> Family {
+        match self {
+            Kind::WordPiece | Kind::MarkedByteLevel => Family::Bert,
+            Kind::ByteLevel => Family::Gpt2,
+        }
+    }
+
+    /// The names of the tokens that stand around a text and for a mask, where there are such.
+    pub(super) fn names(self) -> Option<&'static Names> {
+        match self {
+            Kind::WordPiece => Some(&WORDPIECE),
+            Kind::MarkedByteLevel => Some(&MARKED),
+            Kind::ByteLevel => None,
+        }
+    }
+
+    /// How it is called.
+    pub(super) fn called(self) -> &'static str {
+        match self {
+            Kind::WordPiece => "a WordPiece vocabulary",
+            Kind::ByteLevel | Kind::MarkedByteLevel => "a byte-level BPE vocabulary",
+        }
+    }
+}
 
 /// Ids are below this: twice the largest published vocabulary.
 const MAX_ID: u64 = 1 << 21;
@@ -31,16 +79,15 @@ const PRE_TOKENIZERS: [&str; 7] =
 pub(super) struct Checked {
     /// For the `tokenizers` crate.
     pub(super) settings: Value,
-    /// The architecture whose vocabularies are of this kind.
-    pub(super) family: Family,
+    pub(super) kind: Kind,
     pub(super) largest_id: u32,
 }
 
-/// The kind of vocabulary that models of `family` read.
-pub(super) fn kind(family: Family) -> &'static str {
+/// What the vocabularies of a family's models are called.
+pub(super) fn expected(family: Family) -> &'static str {
     match family {
-        Family::Bert => "a WordPiece vocabulary",
-        Family::Gpt2 => "a byte-level BPE vocabulary",
+        Family::Bert => "a WordPiece vocabulary or RoBERTa's",
+        Family::Gpt2 => Kind::ByteLevel.called(),
     }
 }
 
@@ -54,19 +101,24 @@ pub(super) fn check(bytes: &[u8]) -> Result<Checked, TokenizationError> {
 
     kinds("normalizer", &normalizer, "normalizers", &NORMALIZERS)?;
     let splits_bytes = kinds("pre_tokenizer", &pre_tokenizer, "pretokenizers", &PRE_TOKENIZERS)?;
-    let family = match model.get("type").and_then(Value::as_str) {
-        Some("WordPiece") => Family::Bert,
-        Some("BPE") if splits_bytes => Family::Gpt2,
+    let is_wordpiece = match model.get("type").and_then(Value::as_str) {
+        Some("WordPiece") => true,
+        Some("BPE") if splits_bytes => false,
         found => return Err(unsupported("model", found, "WordPiece and byte-level BPE")),
     };
-    if family == Family::Gpt2 {
+    if !is_wordpiece {
         check_bpe(&mut model)?;
     }
     let vocabulary = Vocabulary::of(&model)?;
-    if family == Family::Bert {
+    let kind = if is_wordpiece {
         check_wordpiece(&model, &vocabulary)?;
-    }
-    let added = added_tokens(added, family, &vocabulary)?;
+        Kind::WordPiece
+    } else if [MARKED.cls, MARKED.sep, MARKED.mask].iter().all(|mark| is_named(mark, &vocabulary, &added)) {
+        Kind::MarkedByteLevel
+    } else {
+        Kind::ByteLevel
+    };
+    let added = added_tokens(added, kind, &vocabulary)?;
     let largest_id =
         added.iter().filter_map(|token| token.get("id")?.as_u64()).chain([vocabulary.largest_id]).max();
     let largest_id = largest_id.and_then(|id| u32::try_from(id).ok()).unwrap_or_default();
@@ -78,7 +130,14 @@ pub(super) fn check(bytes: &[u8]) -> Result<Checked, TokenizationError> {
         "pre_tokenizer": pre_tokenizer,
         "model": model,
     });
-    Ok(Checked { settings, family, largest_id })
+    Ok(Checked { settings, kind, largest_id })
+}
+
+/// Whether a token has this name, in the vocabulary or beside it.
+fn is_named(name: &str, vocabulary: &Vocabulary<'_>, added: &Value) -> bool {
+    let mut added = added.as_array().into_iter().flatten();
+    vocabulary.id(name).is_some()
+        || added.any(|token| token.get("content").and_then(Value::as_str) == Some(name))
 }
 
 /// The pieces of the model, with their ids.
@@ -136,12 +195,12 @@ fn check_bpe(model: &mut Value) -> Result<(), TokenizationError> {
 /// The file's added tokens, among which every special token of the architecture is one, taken literally.
 fn added_tokens(
     file: Value,
-    family: Family,
+    kind: Kind,
     vocabulary: &Vocabulary<'_>,
 ) -> Result<Vec<Value>, TokenizationError> {
-    let special: &[&str] = match family {
-        Family::Bert => &[PAD, UNK, CLS, SEP, MASK],
-        Family::Gpt2 => &[END_OF_TEXT],
+    let special = match kind.names() {
+        Some(Names { cls, sep, mask, pad, unk }) => vec![*pad, *unk, *cls, *sep, *mask],
+        None => vec![END_OF_TEXT],
     };
     let mut tokens = match file {
         Value::Null => Vec::new(),
@@ -167,9 +226,11 @@ fn added_tokens(
         }
     }
     let literal = |id: u64, piece: &str| {
+        // RoBERTa's mask stands for a word with the space before it.
+        let takes_space = piece == MARKED.mask;
         json!({
             "id": id, "content": piece, "special": true,
-            "normalized": false, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "single_word": false, "lstrip": takes_space, "rstrip": false,
         })
     };
     for piece in special {

@@ -8,19 +8,20 @@
 mod encoding;
 mod error;
 mod file;
+mod older;
 mod pieces;
 
 pub use encoding::Encoding;
 pub use error::TokenizationError;
 
 use crate::trace::Family;
+use file::{Kind, Names};
 
 /// A vocabulary, and how to split text into its pieces.
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    /// The architecture whose vocabularies are of this kind.
-    family: Family,
+    kind: Kind,
     largest_id: u32,
     special: Special,
 }
@@ -42,34 +43,29 @@ impl Special {
 }
 
 impl Tokenizer {
-    /// Reads the bytes of a `tokenizer.json`: a WordPiece vocabulary (BERT's) or a byte-level BPE (GPT-2's).
+    /// Reads the bytes of a `tokenizer.json`: a WordPiece vocabulary (BERT's) or a byte-level BPE (GPT-2's, RoBERTa's).
     ///
     /// # Errors
     /// It is no JSON, contradicts itself, lacks BERT's special tokens, or is of another kind.
     pub fn parse(bytes: &[u8]) -> Result<Tokenizer, TokenizationError> {
-        let file::Checked { settings, family, largest_id } = file::check(bytes)?;
+        let file::Checked { settings, kind, largest_id } = file::check(bytes)?;
         let inner: tokenizers::Tokenizer = serde_json::from_value(settings)
             .map_err(|error| TokenizationError::Damaged { reason: error.to_string() })?;
-        let special = match family {
-            Family::Bert => Special {
-                cls: inner.token_to_id(file::CLS),
-                sep: inner.token_to_id(file::SEP),
-                mask: inner.token_to_id(file::MASK),
-                pad: inner.token_to_id(file::PAD),
+        let id = |piece: &str| inner.token_to_id(piece);
+        let needed = |piece: &str| {
+            id(piece).map(Some).ok_or_else(|| TokenizationError::MissingPiece { piece: piece.to_owned() })
+        };
+        let special = match kind.names() {
+            Some(Names { cls, sep, mask, pad, .. }) => Special {
+                cls: needed(cls)?,
+                sep: needed(sep)?,
+                mask: needed(mask)?,
+                pad: id(pad),
                 end_of_text: None,
             },
-            Family::Gpt2 => {
-                Special { end_of_text: inner.token_to_id(file::END_OF_TEXT), ..Special::default() }
-            }
+            None => Special { end_of_text: id(file::END_OF_TEXT), ..Special::default() },
         };
-        if family == Family::Bert {
-            for (piece, id) in
-                [(file::CLS, special.cls), (file::SEP, special.sep), (file::MASK, special.mask)]
-            {
-                id.ok_or_else(|| TokenizationError::MissingPiece { piece: piece.to_owned() })?;
-            }
-        }
-        Ok(Tokenizer { inner, family, largest_id, special })
+        Ok(Tokenizer { inner, kind, largest_id, special })
     }
 
     /// Whether a model of `family` with `vocab_size` rows of embeddings can read every token of this vocabulary.
@@ -78,8 +74,8 @@ impl Tokenizer {
     /// The vocabulary is of the other family's kind, or has an id that the model has no row for. The reverse, rows
     /// without a piece, is common and fine.
     pub fn check_vocabulary(&self, family: Family, vocab_size: usize) -> Result<(), TokenizationError> {
-        if family != self.family {
-            let (expected, found) = (file::kind(family).to_owned(), file::kind(self.family).to_owned());
+        if family != self.kind.family() {
+            let (expected, found) = (file::expected(family).to_owned(), self.kind.called().to_owned());
             return Err(TokenizationError::WrongKind { expected, found });
         }
         if self.largest_id as usize >= vocab_size {
@@ -96,24 +92,24 @@ impl Tokenizer {
     /// The piece with this id as a person reads it (see [`crate::trace::Token::piece`]); none if no piece has it.
     pub fn piece(&self, id: u32) -> Option<String> {
         let stored = self.inner.id_to_token(id)?;
-        Some(match self.family {
-            Family::Bert => stored,
-            Family::Gpt2 if self.special.contains(id) => stored,
-            Family::Gpt2 => pieces::readable(&stored),
+        Some(match self.kind {
+            Kind::WordPiece => stored,
+            _ if self.special.contains(id) => stored,
+            Kind::ByteLevel | Kind::MarkedByteLevel => pieces::readable(&stored),
         })
     }
 
-    /// The id of BERT's [CLS].
+    /// The id of BERT's [CLS], RoBERTa's `<s>`.
     pub fn cls_id(&self) -> Option<u32> {
         self.special.cls
     }
 
-    /// The id of BERT's [SEP].
+    /// The id of BERT's [SEP], RoBERTa's `</s>`.
     pub fn sep_id(&self) -> Option<u32> {
         self.special.sep
     }
 
-    /// The id of BERT's [MASK].
+    /// The id of BERT's [MASK], RoBERTa's `<mask>`.
     pub fn mask_id(&self) -> Option<u32> {
         self.special.mask
     }

@@ -13,3 +13,14 @@ pub enum WeightType {
     /// 8 bits a number, and a scale for each output: the largest weight of an output becomes 127.
     Int8,
 }
+
+impl WeightType {
+    /// As it is written everywhere: `f32`, `f16`, `int8`.
+    pub fn name(self) -> &'static str {
+        match self {
+            WeightType::F32 => "f32",
+            WeightType::F16 => "f16",
+            WeightType::Int8 => "int8",
+        }
+    }
+}

@@ -8,7 +8,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::app::App;
 use super::state::State;
-use crate::engine::protocol::{Ask, EngineKind, Problem, SelfCheck};
+use crate::engine::protocol::{EngineKind, Load, Origin, Problem, RoundingEffect, SelfCheck};
 use crate::trace::{Family, ModelCard, WeightType};
 
 /// Hands the page's verbs to `window.cloze`, where that is there.
@@ -19,18 +19,13 @@ pub(super) fn connect(app: App) {
         // Setting a property of a fresh object does not fail.
         let _ = Reflect::set(&verbs, &name.into(), value);
     };
-    set(
-        "load",
-        &function(move |source, engine, weights| {
-            future_to_promise(load(app, source, engine, weights)).into()
-        }),
-    );
-    set("request", &function(move |family, ask, _| future_to_promise(request(app, family, ask)).into()));
-    set("status", &function(move |_, _, _| status(app).into()));
-    set("state", &function(move |_, _, _| app.state.with_untracked(State::to_fragment).into()));
+    set("load", &function(move |options, _| future_to_promise(load(app, options)).into()));
+    set("request", &function(move |ask, family| future_to_promise(request(app, ask, family)).into()));
+    set("status", &function(move |_, _| status(app).into()));
+    set("state", &function(move |_, _| app.state.with_untracked(State::to_fragment).into()));
     set(
         "setState",
-        &function(move |fragment, _, _| {
+        &function(move |fragment, _| {
             app.show(&fragment).into_iter().map(JsValue::from).collect::<Array>().into()
         }),
     );
@@ -47,37 +42,32 @@ fn entrance() -> Option<(JsValue, Function)> {
     Some((cloze, connect))
 }
 
-/// A function of three texts for scripts, which lives as long as the page. One that is not given is empty.
-fn function(of: impl Fn(String, String, String) -> JsValue + 'static) -> JsValue {
+/// A function of two texts for scripts, which lives as long as the page. One that is not given is empty.
+fn function(of: impl Fn(String, String) -> JsValue + 'static) -> JsValue {
     let text = |argument: JsValue| argument.as_string().unwrap_or_default();
-    let of =
-        move |first: JsValue, second: JsValue, third: JsValue| of(text(first), text(second), text(third));
-    Closure::<dyn Fn(JsValue, JsValue, JsValue) -> JsValue>::new(of).into_js_value()
+    let of = move |first: JsValue, second: JsValue| of(text(first), text(second));
+    Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(of).into_js_value()
 }
 
-/// Loads a checkpoint; answers with its sizes as JSON, or rejects with `{code, message}`.
-async fn load(app: App, source: String, engine: String, weights: String) -> Result<JsValue, JsValue> {
-    let engine = match engine.as_str() {
-        "webgpu" => Some(EngineKind::WebGpu),
-        "cpu" => Some(EngineKind::Cpu),
-        _ => None,
-    };
-    let weights = match weights.as_str() {
-        "f32" => Some(WeightType::F32),
-        "f16" => Some(WeightType::F16),
-        "int8" => Some(WeightType::Int8),
-        _ => None,
-    };
-    let ask = Ask::Load { source, engine, weights, instead: None };
-    let card = app.load(ask).await.map_err(refusal)?;
+/// Loads what the JSON of a [`Load`] says; answers with the model's sizes as JSON, or rejects with `{code, message}`.
+async fn load(app: App, options: String) -> Result<JsValue, JsValue> {
+    let unreadable = |error: serde_json::Error| refusal(Problem::new("bad-request", error.to_string()));
+    let load: Load = serde_json::from_str(&options).map_err(unreadable)?;
+    let card = app.load(load).await.map_err(refusal)?;
     Ok(written(&card).into())
 }
 
-/// Hands the JSON of an [`Ask`](crate::engine::protocol::Ask) on to the engine when the model of `family` is loaded.
-/// Answers with `[answer, values]`, or rejects with `{code, message}`.
-async fn request(app: App, family: String, ask: String) -> Result<JsValue, JsValue> {
-    let family = if family == "bert" { Family::Bert } else { Family::Gpt2 };
-    app.loaded(family).await.map_err(refusal)?;
+/// Hands the JSON of an [`Ask`](crate::engine::protocol::Ask) on to the engine, when the model of `family` is loaded if one
+/// is named. Answers with `[answer, values]`, or rejects with `{code, message}`.
+async fn request(app: App, ask: String, family: String) -> Result<JsValue, JsValue> {
+    let family = match family.as_str() {
+        "bert" => Some(Family::Bert),
+        "gpt" => Some(Family::Gpt2),
+        _ => None,
+    };
+    if let Some(family) = family {
+        app.loaded(family).await.map_err(refusal)?;
+    }
     let answer = app.link().pass_on(&ask).await.map_err(refusal)?;
     Ok(answer.into())
 }
@@ -97,6 +87,9 @@ struct Status {
     self_check: Option<SelfCheck>,
     settled: bool,
     weights: Option<WeightType>,
+    effect: Option<RoundingEffect>,
+    origin: Option<Origin>,
+    not_kept: Option<Problem>,
 }
 
 /// Where the model that was loaded last computes, as JSON.
@@ -113,6 +106,9 @@ fn status(app: App) -> String {
         self_check: known.self_check,
         settled: known.settled,
         weights: Some(known.weights),
+        effect: known.effect,
+        origin: known.origin,
+        not_kept: known.not_kept,
     });
     written(&status)
 }

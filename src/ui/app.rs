@@ -13,7 +13,7 @@ use super::link::Link;
 use super::ramp::Paper;
 use super::state::{State, Theme};
 use super::words;
-use crate::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, News, Problem, RunRequest};
+use crate::engine::protocol::{Act, Answer, Ask, EngineKind, EngineStatus, Load, News, Problem, RunRequest};
 use crate::trace::{Family, ModelCard, Run};
 
 /// How a download stands.
@@ -25,6 +25,8 @@ pub(super) struct Progress {
     pub loaded: u64,
     /// Bytes expected, where the server says so.
     pub total: Option<u64>,
+    /// Bytes that come in a second, once that is known.
+    pub per_second: Option<f64>,
 }
 
 type Loading = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
@@ -39,8 +41,12 @@ pub(super) struct App {
     pub status: RwSignal<BTreeMap<Family, EngineStatus>>,
     /// The download that goes on, if one does.
     pub progress: RwSignal<Option<Progress>>,
+    /// Whether it waits.
+    pub paused: RwSignal<bool>,
     /// Why a model could not be loaded, or the engine stopped. The frame shows it.
     pub failure: RwSignal<Option<Problem>>,
+    /// Why a model will have to be downloaded again the next time. The frame shows it.
+    pub not_kept: RwSignal<Option<Problem>>,
     /// Wall time of each model's last run, in ms.
     pub times: RwSignal<BTreeMap<Family, f64>>,
     /// The keys of the address that could not be read.
@@ -58,6 +64,8 @@ pub(super) struct App {
     engines: [Memo<(u32, bool)>; 2],
     link: StoredValue<Link, LocalStorage>,
     loads: StoredValue<Loads, LocalStorage>,
+    /// Where the reader's own files lie, by the source that they are.
+    files: StoredValue<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl App {
@@ -65,6 +73,7 @@ impl App {
         let state = RwSignal::new(state);
         let status = RwSignal::new(BTreeMap::<Family, EngineStatus>::new());
         let progress = RwSignal::new(None);
+        let not_kept = RwSignal::new(None);
         let failure = RwSignal::new(None);
         let exchanged = RwSignal::new(BTreeMap::<Family, u32>::new());
         let loads = Loads::default();
@@ -72,13 +81,17 @@ impl App {
         let forgotten = Rc::clone(&loads);
         let link = Link::new(
             move |news| match news {
-                News::Progress { source, loaded, total, .. } => {
+                News::Progress { source, loaded, total, per_second, .. } => {
                     let done = total == Some(loaded);
-                    progress.set((!done).then_some(Progress { source, loaded, total }));
+                    progress.set((!done).then_some(Progress { source, loaded, total, per_second }));
                 }
                 News::Status { status: now } => {
+                    // Each time a model comes to compute elsewhere it says so again; the reader was told.
+                    if now.not_kept.is_some() && !status.with_untracked(|all| known(all, &now.model)) {
+                        not_kept.set(now.not_kept.clone());
+                    }
                     status.update(|all| {
-                        all.insert(now.model.family, now);
+                        all.insert(now.model.family, *now);
                     });
                 }
                 News::Ready | News::Stopped { .. } => {}
@@ -110,7 +123,9 @@ impl App {
             state,
             status,
             progress,
+            paused: RwSignal::new(false),
             failure,
+            not_kept,
             times: RwSignal::default(),
             unreadable: RwSignal::new(unreadable),
             latest: RwSignal::new(None),
@@ -121,6 +136,7 @@ impl App {
             engines: [engine(Family::Bert), engine(Family::Gpt2)],
             link: StoredValue::new_local(link),
             loads: StoredValue::new_local(loads),
+            files: StoredValue::default(),
         }
     }
 
@@ -159,9 +175,10 @@ impl App {
         let loads = self.loads.get_value();
         let known = loads.borrow().get(&family).cloned();
         let loading = known.unwrap_or_else(|| {
-            let source = self.state.with_untracked(|state| state.models.of(family).to_owned());
+            let load = self.state.with_untracked(|state| state.models.load(family));
+            let source = load.source.clone();
             let load = async move {
-                let card = self.ask_to_load(Ask::load(source.clone())).await?;
+                let card = self.ask_to_load(load).await?;
                 if card.family == family {
                     return Ok(());
                 }
@@ -178,30 +195,37 @@ impl App {
             loading
         });
         let outcome = loading.clone().await;
-        if outcome.is_err() {
-            let mut loads = loads.borrow_mut();
-            // Another model may have come meanwhile.
-            if loads.get(&family).is_some_and(|now| now.ptr_eq(&loading)) {
-                loads.remove(&family);
+        // Another model may have come meanwhile.
+        let current =
+            |loads: &BTreeMap<Family, Loading>| loads.get(&family).is_some_and(|now| now.ptr_eq(&loading));
+        if let Err(problem) = &outcome
+            && current(&loads.borrow())
+        {
+            loads.borrow_mut().remove(&family);
+            if problem.code == "cancelled" {
+                // Whoever gave a model up goes on with the page's own.
+                self.state.update(|state| state.models.reset(family));
+                self.exchange(family);
             }
         }
         outcome
     }
 
-    /// Loads a checkpoint in the place of its family's model, as `ask` says.
+    /// Loads a checkpoint in the place of its family's model.
     ///
     /// # Errors
     /// Why it could not be loaded; the model that was there stays.
-    pub(super) async fn load(self, ask: Ask) -> Result<ModelCard, Problem> {
+    pub(super) async fn load(self, load: Load) -> Result<ModelCard, Problem> {
         // The lesson's own models come first: one that is still on its way would take the place of this one.
         for family in self.state.with_untracked(State::families) {
             // What is wrong with one of them is said where it is shown.
             let _ = self.loaded(*family).await;
         }
-        let card = self.ask_to_load(ask).await?;
+        let hub = load.hub.clone();
+        let card = self.ask_to_load(load).await?;
         let ready = async { Ok(()) }.boxed_local().shared();
         self.loads.get_value().borrow_mut().insert(card.family, ready);
-        self.state.update(|state| state.models.set(card.family, &card.source));
+        self.state.update(|state| state.models.set(card.family, &card.source, hub));
         self.exchange(card.family);
         Ok(card)
     }
@@ -223,8 +247,9 @@ impl App {
     pub(super) fn show(self, fragment: &str) -> Vec<String> {
         let (state, unreadable) = State::from_fragment(fragment);
         let before = self.state.get_untracked();
-        let exchanged =
-            [Family::Bert, Family::Gpt2].into_iter().filter(|f| state.models.of(*f) != before.models.of(*f));
+        let exchanged = [Family::Bert, Family::Gpt2]
+            .into_iter()
+            .filter(|f| state.models.load(*f) != before.models.load(*f));
         let exchanged: Vec<Family> = exchanged.collect();
         self.state.set(state.with_other_lessons_of(before));
         self.unreadable.set(unreadable.clone());
@@ -242,9 +267,16 @@ impl App {
         self.exchange(Family::Gpt2);
     }
 
-    async fn ask_to_load(self, ask: Ask) -> Result<ModelCard, Problem> {
-        let answer = self.link().ask(ask).await;
+    async fn ask_to_load(self, mut load: Load) -> Result<ModelCard, Problem> {
+        self.files.update_value(|known| match known.get(&load.source) {
+            Some(files) if load.files.is_empty() => load.files = files.clone(),
+            _ if load.files.is_empty() => {}
+            _ => drop(known.insert(load.source.clone(), load.files.clone())),
+        });
+        self.not_kept.set(None);
+        let answer = self.link().ask(Ask::Load(load)).await;
         self.progress.set(None);
+        self.paused.set(false);
         match answer {
             Ok(Answer::Loaded { model }) => {
                 self.failure.set(None);
@@ -257,6 +289,19 @@ impl App {
                 Err(problem)
             }
         }
+    }
+
+    /// Does something with the download of `source`.
+    pub(super) fn act(self, source: String, act: Act) {
+        match act {
+            Act::Pause => self.paused.set(true),
+            Act::Resume => self.paused.set(false),
+            Act::Cancel => {}
+        }
+        leptos::task::spawn_local(async move {
+            // A download that has just ended has nothing more to say.
+            let _ = self.link().ask(Ask::Download { source, act }).await;
+        });
     }
 
     fn exchange(self, family: Family) {
@@ -278,6 +323,11 @@ impl App {
             Family::Gpt2 => gpt.track(),
         }
     }
+}
+
+/// Whether a model is one of those whose status is known.
+fn known(all: &BTreeMap<Family, EngineStatus>, model: &ModelCard) -> bool {
+    all.get(&model.family).is_some_and(|status| status.model.source == model.source)
 }
 
 /// Mounts the page.

@@ -54,6 +54,15 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
+/// A time in seconds, from a minute on in minutes.
+pub fn duration(seconds: f64) -> String {
+    if seconds < 60.0 {
+        format!("{seconds:.0}\u{a0}s")
+    } else {
+        format!("{:.0}\u{a0}min", (seconds / 60.0).ceil())
+    }
+}
+
 /// A small number in scientific notation with superscript digits: `4 × 10⁻⁵`.
 pub fn scientific(value: f32) -> String {
     if value == 0.0 || !value.is_finite() {

@@ -201,7 +201,11 @@ fn filled(mut answer: Answer, floats: &Float32Array) -> Answer {
     match &mut answer {
         Answer::Ran { run } => fill(&mut run.activations),
         Answer::Generated { steps } => steps.iter_mut().for_each(|step| fill(&mut step.activations)),
-        Answer::Loaded { .. } | Answer::Kernels { .. } => {}
+        Answer::Loaded { .. }
+        | Answer::Measured { .. }
+        | Answer::Kernels { .. }
+        | Answer::Stored { .. }
+        | Answer::Done => {}
     }
     answer
 }

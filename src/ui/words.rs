@@ -10,7 +10,7 @@ use unic_langid::{CharacterDirection, LanguageIdentifier};
 use crate::engine::protocol::Problem;
 
 /// A language's tag and its message files.
-type Language = (&'static str, [&'static str; 6]);
+type Language = (&'static str, [&'static str; 7]);
 
 /// The message files of the folder `assets/i18n/$tag`.
 macro_rules! language {
@@ -23,6 +23,7 @@ macro_rules! language {
                 include_str!(concat!("../../assets/i18n/", $tag, "/attention.ftl")),
                 include_str!(concat!("../../assets/i18n/", $tag, "/generate.ftl")),
                 include_str!(concat!("../../assets/i18n/", $tag, "/embed.ftl")),
+                include_str!(concat!("../../assets/i18n/", $tag, "/models.ftl")),
                 include_str!(concat!("../../assets/i18n/", $tag, "/problems.ftl")),
             ],
         )

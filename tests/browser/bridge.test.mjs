@@ -19,13 +19,13 @@ function fresh(answer = () => ({}), floats = []) {
   runInContext(script, createContext({ window, location: { hash: "#view=mask&t=a+b" }, URLSearchParams }));
   const asked = [];
   const program = {
-    load: async (source, engine) => {
-      asked.push({ load: { source, engine } });
+    load: async (json) => {
+      asked.push({ load: JSON.parse(json) });
       return JSON.stringify(MODEL);
     },
-    request: async (family, json) => {
-      assert.equal(family, MODEL.family);
+    request: async (json, family) => {
       asked.push(JSON.parse(json));
+      assert.ok(family === MODEL.family || "download" in asked.at(-1), "a model's question goes to its family");
       return [answer(asked.at(-1)), Float32Array.from(floats)];
     },
     status: () => JSON.stringify(NOW),
@@ -48,8 +48,8 @@ test("what is asked before the program connects waits for it", async () => {
   cloze.connect(program);
   assert.equal(cloze.connect, undefined, "nobody connects twice");
   assert.deepEqual(plain(await loading), MODEL);
-  assert.deepEqual(asked, [{ load: { source: "gpt", engine: null } }]);
-  assert.deepEqual(plain(await cloze.ready), { ...NOW, reasonMessage: null });
+  assert.deepEqual(asked, [{ load: { source: "gpt" } }]);
+  assert.deepEqual(plain(await cloze.ready), { ...NOW, reasonMessage: null, notKept: null });
   assert.deepEqual(plain(cloze.state()), { view: "attention", t: "ü" });
   assert.deepEqual(plain(await cloze.set({ view: "mask", h: "x" })), ["h"]);
 });
@@ -83,6 +83,23 @@ test("steps share one array of values", async () => {
   const steps = await cloze.generate({ text: "a", maxNewTokens: 2 });
   assert.deepEqual(plain(steps[1].token), { id: 8, piece: "x", special: false });
   assert.deepEqual(Array.from(steps[1].activations.logits.data), [3, 4]);
+});
+
+test("a download can be made to wait, and options of load are handed on", async () => {
+  const { cloze, program, asked } = fresh();
+  cloze.connect(program);
+  await cloze.load("hf:a/b", { engine: "cpu", weights: undefined, hub: "https://h/" });
+  await cloze.pause("hf:a/b");
+  await cloze.cancel("hf:a/b");
+  assert.deepEqual(asked, [
+    { load: { source: "hf:a/b", engine: "cpu", hub: "https://h/" } },
+    { download: { source: "hf:a/b", act: "pause" } },
+    { download: { source: "hf:a/b", act: "cancel" } },
+  ]);
+  await assert.rejects(cloze.pause(), { code: "bad-request" });
+  await assert.rejects(cloze.load("gpt", { hub: 7 }), { code: "bad-request", message: /hub/ });
+  await assert.rejects(cloze.load(7), { code: "bad-request", message: /files/ });
+  await assert.rejects(cloze.load({ a: 1 }), { code: "bad-request" });
 });
 
 test("refusals carry a code and a message, wherever they come from", async () => {

@@ -3,6 +3,7 @@
 
     python3 make.py small               the checkpoints with random weights, and their references
     python3 make.py embedded [MODELS]   the references of the page's own models (assets/models unless given)
+    python3 make.py tokenizers          300 lines of text as the Python tokenizers split them
 
 Needs torch, transformers, tokenizers, safetensors and numpy; the versions that were used stand in each golden.json. The
 same versions write the same bytes again on the same processor: every seed is fixed, and one thread adds in one order.
@@ -33,9 +34,10 @@ import tokenizers
 import torch
 import transformers
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (BertConfig, BertForPreTraining, BertModel, DistilBertConfig, DistilBertForMaskedLM, DistilBertModel,
-                          GPT2Config, GPT2LMHeadModel, GPTNeoConfig, GPTNeoForCausalLM)
+                          GPT2Config, GPT2LMHeadModel, GPTNeoConfig, GPTNeoForCausalLM, RobertaConfig, RobertaForMaskedLM,
+                          RobertaModel)
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -44,7 +46,8 @@ import quantise
 
 SEED = 20261124
 VERSIONS = {m.__name__: m.__version__.split("+")[0] for m in (torch, transformers, tokenizers, safetensors, np)}
-SPECIAL = {"bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "gpt": ["<|endoftext|>"]}
+SPECIAL = {"bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "gpt": ["<|endoftext|>"],
+           "roberta": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]}
 
 SENTENCES = """The cat sat on the mat and looked at the rain outside.
 A dog barked at the cat, and the cat ran up the tree.
@@ -82,18 +85,30 @@ def wordpiece(size):
     return tok
 
 
-def byte_level(size):
+def byte_level(size, special=SPECIAL["gpt"]):
     tok = Tokenizer(models.BPE())
     tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tok.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=SPECIAL["gpt"], show_progress=False,
+    trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=special, show_progress=False,
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     tok.train_from_iterator(SENTENCES.split("\n"), trainer)
     return tok
 
 
+def marked(size):
+    """RoBERTa's: the mask takes the space before it."""
+    tok = byte_level(size, SPECIAL["roberta"])
+    tok.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    # For the spans: without the spaces before words.
+    tok.post_processor = processors.RobertaProcessing(("</s>", tok.token_to_id("</s>")), ("<s>", tok.token_to_id("<s>")),
+                                                      trim_offsets=True, add_prefix_space=False)
+    return tok
+
+
 def tokens_of(tok, family, text, text_b=None):
     """The tokens as src/trace/run.rs describes them; spans in bytes."""
+    if family == "bert" and tok.token_to_id("[CLS]") is None:
+        family, text = "roberta", text.replace("[MASK]", "<mask>")
     special_ids = {tok.token_to_id(piece) for piece in SPECIAL[family] if piece != "[UNK]"}
     tokens, words = [], 0
 
@@ -108,7 +123,7 @@ def tokens_of(tok, family, text, text_b=None):
         for id, (start, end), word in zip(encoding.ids, encoding.offsets, encoding.word_ids):
             piece = tok.id_to_token(id)
             special = id in special_ids
-            if family == "gpt" and not special:
+            if family != "bert" and not special:
                 piece = tok.decoder.decode([piece])
             if family == "bert":
                 begins = last is None or word != last[0]
@@ -116,6 +131,7 @@ def tokens_of(tok, family, text, text_b=None):
                 begins = last is None or special or last[1] or piece[:1].isspace()
             words += begins
             last = (word, special)
+            start += special and len(text[start:end]) - len(text[start:end].lstrip())
             tokens.append({"id": id, "piece": piece, "start": len(text[:start].encode()), "end": len(text[:end].encode()),
                            "word": words - 1, "special": special, "segment": segment})
         return len(text.encode())
@@ -123,10 +139,13 @@ def tokens_of(tok, family, text, text_b=None):
     if family == "gpt":
         place(text, 0)
         return tokens
-    added("[CLS]", 0, 0)
-    added("[SEP]", place(text, 0), 0)
+    cls, sep = ("[CLS]", "[SEP]") if family == "bert" else ("<s>", "</s>")
+    added(cls, 0, 0)
+    added(sep, place(text, 0), 0)
     if text_b is not None:
-        added("[SEP]", place(text_b, 1), 1)
+        if family == "roberta":
+            added(sep, 0, 1)
+        added(sep, place(text_b, 1), 1)
     return tokens
 
 
@@ -168,7 +187,9 @@ def attention(seen, layer, q, k, v, heads, scaling, causal, window=None):
 
 @torch.no_grad()
 def bert_activations(model, tokens):
-    bert = model if isinstance(model, BertModel) else model.bert
+    """Of a BERT or a RoBERTa, which are built alike."""
+    headless = isinstance(model, (BertModel, RobertaModel))
+    bert = model if headless else model.roberta if isinstance(model, RobertaForMaskedLM) else model.bert
     tap = Tap()
     e = bert.embeddings
     tap.on("hook_embed", e.word_embeddings)
@@ -197,8 +218,10 @@ def bert_activations(model, tokens):
         q, k, v = (seen.pop(f"blocks.{l}.{part}") for part in "qkv")
         attention(seen, l, q, k, v, heads, block.attention.self.scaling, causal)
     seen["ln_final.hook_normalized"] = seen[f"blocks.{len(bert.encoder.layer) - 1}.hook_resid_post"].clone()
-    if isinstance(model, BertModel):
+    if headless:
         seen["pooler.hook_pooler_out"] = out.pooler_output[0]
+    elif isinstance(model, RobertaForMaskedLM):
+        seen["logits"] = out.logits[0]
     else:
         seen["logits"] = out.prediction_logits[0]
         seen["pooler.hook_pooler_out"] = bert.pooler(seen["ln_final.hook_normalized"][None])[0]
@@ -360,6 +383,19 @@ def distilbert(name, dtype, vocab, hidden, layers, heads, inner, positions, head
     finish(name, "bert", model, tok, dtype, BERT_CASES, rename, lambda model: {}, True)
 
 
+def roberta(name, dtype, vocab, hidden, layers, heads, inner, positions, padding=1, headless=False, tie=True,
+            **settings):
+    """`positions` as its config.json counts them: with the rows up to that of the padding token."""
+    tok = marked(vocab)
+    config = RobertaConfig(vocab_size=tok.get_vocab_size(), hidden_size=hidden, num_hidden_layers=layers,
+                           num_attention_heads=heads, intermediate_size=inner, max_position_embeddings=positions,
+                           type_vocab_size=1, layer_norm_eps=1e-5, tie_word_embeddings=tie, pad_token_id=padding,
+                           attn_implementation="eager", **settings)
+    model = (RobertaModel if headless else RobertaForMaskedLM)(config)
+    cases = [("mask", "The cat [MASK] on the Mat"), ("bytes", "[MASK] é 😀")]
+    finish(name, "bert", model, tok, dtype, cases, lambda key: key, lambda model: {}, True)
+
+
 def gpt_neo(name, dtype, vocab, hidden, layers, heads, positions, kinds, window, **settings):
     tok = byte_level(vocab)
     config = GPTNeoConfig(vocab_size=tok.get_vocab_size(), hidden_size=hidden, num_layers=layers, num_heads=heads,
@@ -441,6 +477,10 @@ def small():
     # A model without its head, saved on its own: no name begins with "distilbert.".
     distilbert("distilbert-no-head", f16, 163, 32, 3, 2, 64, 24, headless=True, activation="relu")
     distilbert("distilbert-untied", bf16, 151, 24, 1, 4, 48, 20, tie=False)
+    roberta("roberta", f32, 289, 36, 2, 3, 50, 22)
+    # Another padding token, whose row the first position follows; a head that is no table of words.
+    roberta("roberta-untied", f16, 297, 32, 1, 2, 64, 30, padding=3, tie=False, hidden_act="relu")
+    roberta("roberta-no-head", bf16, 291, 24, 2, 4, 48, 20, headless=True)
     gpt_neo("gpt-neo", f32, 281, 32, 2, 2, 20, [[["global", "local"], 1]], 3)
     gpt_neo("gpt-neo-local", f16, 275, 24, 3, 3, 24, [[["local"], 2], [["global"], 1]], 2, intermediate_size=50,
             activation_function="gelu")
@@ -478,9 +518,67 @@ def embedded(source, target):
         self_check(folder, text, tokens_of(tok, family, text), values[case[0] + "/logits"])
 
 
+# ---- tokenizers ------------------------------------------------------------------------------------------------------
+def lines():
+    """300 lines: English, other languages and scripts, code, odd spaces, and characters at random."""
+    probe = (ROOT / "assets" / "models" / "training" / "probe.tsv").read_text().splitlines()[1:]
+    found = [line.split("\t")[1].replace("[MASK]", line.split("\t")[2]) for line in probe[::2]]
+    found += SENTENCES.split("\n") + [line.upper() for line in SENTENCES.split("\n")]
+    found += ["", " ", "  The   cat  ", "\tif (a[i] != b) { return -1; }  // nothing", "isn't it? \"Yes\", he said; (no!)",
+              "C\u0327a e\u0301te\u0301", "\u0130stanbul'da I\u011fd\u0131r", "\u1e9etra\u00dfe GRO\u1e9e", "\u6211\u4eec drank \u5496\u5561 by the \u6cb3",
+              "\u0627\u0644\u0642\u0637\u0629 \u062c\u0644\u0633\u062a \u0639\u0644\u0649 \u0627\u0644\u0633\u062c\u0627\u062f\u0629", "\u05d4\u05d7\u05ea\u05d5\u05dc \u05d9\u05e9\u05d1 \u05e2\u05dc \u05d4\u05de\u05d7\u05e6\u05dc\u05ea",
+              "\u092c\u093f\u0932\u094d\u0932\u0940 \u091a\u091f\u093e\u0908 \u092a\u0930 \u092c\u0948\u0920\u0940", "\uace0\uc591\uc774\uac00 \ub9e4\ud2b8 \uc704\uc5d0 \uc549\uc558\ub2e4", "\U0001f600\U0001f600 \U0001f44d\U0001f3fd a\U0001f468\u200d\U0001f469\u200d\U0001f467b",
+              "a\u0000b\ufffdc\u200bd\ufeffe\u00adf", "\ufb01ne \ufb02ow \u2460\u2461 \u00bd", "snake_case camelCase https://example.org/a?b=c#d 3.14 1,000",
+              "word" * 30, "\u00e9" * 120, "don't can't we'll I'd they've you're he's 'quoted'", "1234567890" * 3, "...!!!???---___"]
+    dice = np.random.default_rng(SEED)
+    blocks = [(0x20, 0x7f), (0xa0, 0x180), (0x300, 0x330), (0x370, 0x400), (0x400, 0x480), (0x590, 0x600), (0x900, 0x980),
+              (0x2000, 0x2070), (0x3040, 0x30ff), (0x4e00, 0x4f00), (0xac00, 0xad00), (0x1f300, 0x1f600)]
+    words = sorted(set(SENTENCES.split()))
+    while len(found) < 300:
+        line = ""
+        for _ in range(dice.integers(1, 9)):
+            begin, end = blocks[dice.integers(len(blocks))]
+            line += "".join(chr(dice.integers(begin, end)) for _ in range(dice.integers(1, 6)))
+            line += words[dice.integers(len(words))] + " " * dice.integers(0, 3)
+        found.append(line)
+    return found
+
+
+def split_lines():
+    """As the Python library splits the lines, from files of each kind; only what is in `vocabulary` differs."""
+    folder = HERE / "tokenizers"
+    folder.mkdir(exist_ok=True)
+    texts = lines()
+    own = {family: ROOT / "assets" / "models" / family / "tokenizer.json" for family in ("bert", "gpt")}
+    pieces = json.loads(own["bert"].read_text())["model"]["vocab"]
+
+    def bert(**settings):
+        tok = Tokenizer(models.WordPiece(pieces, unk_token="[UNK]", max_input_chars_per_word=100))
+        tok.normalizer = normalizers.BertNormalizer(**settings)
+        tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return tok
+
+    kinds = {
+        "wordpiece": Tokenizer.from_file(str(own["bert"])),
+        "wordpiece-cased": bert(lowercase=False),
+        "wordpiece-accents": bert(lowercase=True, strip_accents=False, handle_chinese_chars=False),
+        "byte-level": Tokenizer.from_file(str(own["gpt"])),
+        "byte-level-marked": marked(600),
+    }
+    marked(600).save(str(folder / "byte-level-marked.tokenizer.json"), pretty=False)
+    split = {}
+    for kind, tok in kinds.items():
+        split[kind] = []
+        for text in texts:
+            encoding = tok.encode(text, add_special_tokens=False)
+            at = [[len(text[:offset].encode()) for offset in span] for span in encoding.offsets]
+            split[kind].append({"ids": encoding.ids, "spans": [offset for span in at for offset in span]})
+    (folder / "lines.json").write_text(json.dumps({"madeWith": VERSIONS, "lines": texts, "split": split}) + "\n")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["small", "embedded"])
+    parser.add_argument("what", choices=["small", "embedded", "tokenizers"])
     parser.add_argument("models", nargs="?", type=pathlib.Path, default=ROOT / "assets" / "models")
     parser.add_argument("--out", type=pathlib.Path, default=HERE / "embedded", help="where embedded's references go")
     arguments = parser.parse_args()
@@ -489,5 +587,7 @@ if __name__ == "__main__":
     torch.manual_seed(SEED)
     if arguments.what == "small":
         small()
+    elif arguments.what == "tokenizers":
+        split_lines()
     else:
         embedded(arguments.models, arguments.out)

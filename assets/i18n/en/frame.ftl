@@ -59,6 +59,11 @@ bar-time-token = one token { $ms } ms
 bar-time-both = { $first } ms and { $second } ms per pass
 bar-downloading = Downloading { $model }, { MB($loaded) } of { MB($total) } MB
 bar-downloading-unknown = Downloading { $model }, { MB($loaded) } MB so far
+bar-speed = , { MB($speed) } MB a second
+bar-speed-left = , { MB($speed) } MB a second, { $left } left
+bar-pause = Pause
+bar-resume = Go on
+bar-cancel = Cancel
 
 # Names of models on the screen.
 model-name-bert = BERT

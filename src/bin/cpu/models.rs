@@ -4,23 +4,34 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use cloze::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, Instead, News, Problem};
+use cloze::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, Load, News, Problem};
 use cloze::engine::{Reference, Session};
-use cloze::hub::{Download, Files, Source};
+use cloze::hub::{Download, Files};
 use cloze::trace::Family;
 
+use crate::worker::downloads::{Downloads, forget, stored};
 use crate::worker::{Answers, post, progress, webgpu};
 
 /// The loaded models.
 #[derive(Default)]
 pub(crate) struct Models {
     sessions: RefCell<BTreeMap<Family, Rc<Session>>>,
+    downloads: Downloads,
 }
 
 impl Answers for Models {
     async fn answer(self: Rc<Self>, _: u32, ask: Ask) -> Option<Result<Answer, Problem>> {
-        if let Ask::Load { source, engine, instead, .. } = ask {
-            return Some(self.load(&source, engine, instead).await);
+        match &ask {
+            Ask::Load(load) => return Some(self.load(load).await),
+            Ask::Download { source, act } => {
+                self.downloads.act(source, *act);
+                return Some(Ok(Answer::Done));
+            }
+            Ask::Stored => return Some(Ok(stored().await)),
+            Ask::Forget { source } => return Some(forget(source.as_deref()).await),
+            // In memory weights are in single precision, whatever the file has.
+            Ask::Measure { .. } => return Some(Ok(Answer::Measured { effect: None })),
+            Ask::Run { .. } | Ask::Kernels { .. } | Ask::Generate { .. } => {}
         }
         let session = ask.family().and_then(|family| self.sessions.borrow().get(&family).cloned());
         Some(match session {
@@ -32,26 +43,32 @@ impl Answers for Models {
 
 impl Models {
     /// Loads a checkpoint, checks its numbers where there are reference values, and tells the page.
-    async fn load(
-        &self,
-        name: &str,
-        engine: Option<EngineKind>,
-        instead: Option<Instead>,
-    ) -> Result<Answer, Problem> {
+    async fn load(&self, load: &Load) -> Result<Answer, Problem> {
+        let Load { source, engine, instead, .. } = load;
         // Whoever did not ask for the CPU learns why it is the CPU.
-        let reason = match &instead {
+        let reason = match instead {
             Some(instead) => Some(instead.reason.clone()),
-            None if engine == Some(EngineKind::Cpu) => None,
+            None if *engine == Some(EngineKind::Cpu) => None,
             None => Some(webgpu().err().unwrap_or_else(Problem::no_adapter)),
         };
-        if engine == Some(EngineKind::WebGpu) {
+        if *engine == Some(EngineKind::WebGpu) {
             return Err(reason.unwrap_or_else(Problem::no_adapter));
         }
-        let progress = progress(name);
-        let mut download = Download::begin(&Source::parse(name)?, &progress).await?;
+        let progress = progress(source);
+        let turn = self.downloads.begin(source).await;
+        let mut download = Download::begin(load, Rc::clone(&turn.control), &progress).await?;
         let weights = download.weights.whole().await?;
-        let Download { config, tokenizer, self_check, .. } = download;
-        let session = Rc::new(Session::on_cpu(name, Files { config, tokenizer, weights })?);
+        let Download { config, vocabulary, self_check, keeping, .. } = download;
+        let session = match Session::on_cpu(source, Files { config, vocabulary, weights }) {
+            Ok(session) => Rc::new(session),
+            Err(problem) => {
+                if problem.is_of_a_file() {
+                    keeping.reject().await;
+                }
+                return Err(problem);
+            }
+        };
+        let (origin, not_kept) = keeping.keep().await;
         let reference = self_check.as_deref().and_then(Reference::parse);
         let self_check = match &reference {
             Some(reference) => session.check(reference).await.ok(),
@@ -59,7 +76,7 @@ impl Models {
         };
         let model = session.card().clone();
         let (adapter, software) =
-            instead.map_or((None, false), |instead| (instead.adapter, instead.software));
+            instead.as_ref().map_or((None, false), |instead| (instead.adapter.clone(), instead.software));
         self.sessions.borrow_mut().insert(model.family, Rc::clone(&session));
         let status = EngineStatus {
             model: model.clone(),
@@ -70,8 +87,11 @@ impl Models {
             software,
             reason,
             self_check,
+            effect: None,
+            origin,
+            not_kept,
         };
-        post::news(News::Status { status });
+        post::news(News::Status { status: Box::new(status) });
         Ok(Answer::Loaded { model })
     }
 }

@@ -57,6 +57,15 @@ impl Cpu {
         receiver.await.map_err(stopped)?
     }
 
+    /// Asks something that concerns nobody while the worker was not started.
+    ///
+    /// # Errors
+    /// As [`Cpu::ask`].
+    pub(crate) async fn ask_if_started(&self, ask: Ask) -> Result<Answer, Problem> {
+        let started = self.worker.borrow().is_some();
+        if started { self.ask(ask).await } else { Ok(Answer::Done) }
+    }
+
     fn start(&self) -> Result<Worker, JsValue> {
         let worker = Worker::new(SCRIPT)?;
         let waiting = Rc::clone(&self.waiting);

@@ -1,20 +1,23 @@
 //! The loaded models: where each of them computes, and what becomes of it when the GPU fails.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use cloze::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, Instead, News, Problem, SelfCheck};
+use cloze::engine::protocol::{
+    Answer, Ask, EngineKind, EngineStatus, Instead, Load, News, Origin, Problem, RoundingEffect, SelfCheck,
+};
 use cloze::engine::{Loader, Reference, Session};
-use cloze::hub::{Download, Source};
-use cloze::trace::{Family, WeightType};
+use cloze::hub::Download;
+use cloze::trace::Family;
 use futures_util::lock::Mutex;
 use gloo::timers::future::sleep;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::cpu::Cpu;
 use crate::gpu::Gpu;
+use crate::worker::downloads::{Downloads, forget, stored};
 use crate::worker::{Answers, post, progress};
 
 /// How long the self-check waits for the page's first request, which it would keep waiting.
@@ -33,9 +36,17 @@ enum Place {
 /// A model on the GPU.
 struct OnGpu {
     session: Session,
-    /// How the page asked for its weights.
-    weights: Option<WeightType>,
+    /// How the page asked for it.
+    load: Load,
     reference: Option<Reference>,
+    /// Where it is from, and why the browser does not keep it for the next time.
+    kept: (Option<Origin>, Option<Problem>),
+    /// Whether its numbers are believed, for good.
+    settled: Cell<bool>,
+    /// How they compared with the reference.
+    self_check: Cell<Option<SelfCheck>>,
+    /// What its weights lose by their type, once that is measured.
+    effect: Cell<Option<RoundingEffect>>,
 }
 
 /// Everything the worker holds.
@@ -44,18 +55,30 @@ pub(crate) struct Models {
     places: RefCell<BTreeMap<Family, Place>>,
     gpu: Gpu,
     cpu: Cpu,
+    downloads: Downloads,
     /// Whoever moves a model to the CPU.
     moving: Mutex<()>,
 }
 
 impl Answers for Models {
     async fn answer(self: Rc<Self>, id: u32, ask: Ask) -> Option<Result<Answer, Problem>> {
-        if let Ask::Load { source, engine, weights, .. } = ask {
-            return Some(self.load(&source, engine, weights).await);
+        match &ask {
+            Ask::Load(load) => return Some(self.load(load).await),
+            Ask::Download { source, act } => {
+                self.downloads.act(source, *act);
+                return Some(self.cpu.ask_if_started(ask).await);
+            }
+            Ask::Stored => return Some(Ok(stored().await)),
+            Ask::Forget { source } => return Some(forget(source.as_deref()).await),
+            Ask::Run { .. } | Ask::Kernels { .. } | Ask::Generate { .. } | Ask::Measure { .. } => {}
         }
         let place = ask.family().and_then(|family| self.places.borrow().get(&family).cloned());
         match place {
             None => return Some(Err(Problem::no_model())),
+            Some(Place::Gpu(model)) if matches!(ask, Ask::Measure { .. }) => {
+                let effect = self.measure(&model).await;
+                return Some(effect.map(|effect| Answer::Measured { effect }));
+            }
             Some(Place::Gpu(model)) => match model.session.answer(&ask).await {
                 Err(problem) if problem.is_of_the_gpu() => {
                     // Nothing is lost: the CPU does it again.
@@ -86,31 +109,27 @@ impl OnGpu {
 
 impl Models {
     /// Loads a checkpoint: on the GPU, unless the CPU is asked for or the GPU is of no use.
-    async fn load(
-        self: Rc<Self>,
-        name: &str,
-        engine: Option<EngineKind>,
-        weights: Option<WeightType>,
-    ) -> Result<Answer, Problem> {
+    async fn load(self: Rc<Self>, load: &Load) -> Result<Answer, Problem> {
+        let engine = load.engine;
         if engine == Some(EngineKind::Cpu) {
-            return self.load_on_cpu(name, None).await;
+            return self.load_on_cpu(load, None).await;
         }
-        let model = match self.load_on_gpu(name, weights).await {
+        let model = match self.load_on_gpu(load).await {
             Ok(model) => Rc::new(model),
             Err(problem) if problem.is_of_the_gpu() && engine.is_none() => {
-                return self.load_on_cpu(name, Some(problem)).await;
+                return self.load_on_cpu(load, Some(problem)).await;
             }
             Err(problem) => return Err(problem),
         };
         let card = model.session.card().clone();
         if engine == Some(EngineKind::WebGpu) {
             // Whoever insists on the GPU waits for the check, and keeps the model that was there if it fails.
-            let check = self.prove(&model).await?;
+            self.prove(&model).await?;
             self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
-            self.tell(&model, true, check);
+            self.tell(&model);
         } else {
             self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
-            self.tell(&model, false, None);
+            self.tell(&model);
             spawn_local(async move {
                 sleep(FIRST_ANSWER).await;
                 self.settle(&model).await;
@@ -119,57 +138,86 @@ impl Models {
         Ok(Answer::Loaded { model: card })
     }
 
-    async fn load_on_gpu(&self, name: &str, weights: Option<WeightType>) -> Result<OnGpu, Problem> {
+    async fn load_on_gpu(&self, load: &Load) -> Result<OnGpu, Problem> {
+        let source = &load.source;
+        let progress = progress(source);
+        let turn = self.downloads.begin(source).await;
         // The device is made while the files are on their way.
-        let source = Source::parse(name)?;
-        let progress = progress(name);
-        let (gpu, download) =
-            futures_util::future::join(self.gpu.device(), Download::begin(&source, &progress)).await;
+        let download = Download::begin(load, Rc::clone(&turn.control), &progress);
+        let (gpu, download) = futures_util::future::join(self.gpu.device(), download).await;
         let gpu = gpu?;
-        let Download { config, tokenizer, self_check, weights: mut body } = download?;
-        let mut loader = Loader::new(name, config, &tokenizer, body.announced(), gpu, weights)?;
-        while let Some(piece) = body.next().await? {
-            loader.push(&piece).await?;
-        }
-        let session = loader.finish().await?;
+        let Download { config, vocabulary, self_check, mut weights, keeping } = download?;
+        let session = async {
+            let mut loader =
+                Loader::new(source, config, &vocabulary, weights.announced(), gpu, load.weights)?;
+            while let Some(piece) = weights.next().await? {
+                loader.push(&piece).await?;
+            }
+            loader.finish().await
+        };
+        let session = match session.await {
+            Ok(session) => session,
+            Err(problem) => {
+                if problem.is_of_a_file() {
+                    keeping.reject().await;
+                }
+                return Err(problem);
+            }
+        };
+        let kept = keeping.keep().await;
         let reference = self_check.as_deref().and_then(Reference::parse);
-        Ok(OnGpu { session, weights, reference })
+        let (settled, self_check, effect) = Default::default();
+        Ok(OnGpu { session, load: load.clone(), reference, kept, settled, self_check, effect })
     }
 
-    async fn load_on_cpu(&self, name: &str, reason: Option<Problem>) -> Result<Answer, Problem> {
+    async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {
         let (adapter, software) = match self.gpu.adapter() {
             Some(adapter) => (Some(adapter.name), adapter.software),
             None => (None, false),
         };
         let instead = reason.map(|reason| Instead { reason, adapter, software });
-        let engine = Some(EngineKind::Cpu);
-        let ask = Ask::Load { source: name.to_owned(), engine, weights: None, instead };
-        let answer = self.cpu.ask(ask).await?;
+        let load = Load { engine: Some(EngineKind::Cpu), weights: None, instead, ..load.clone() };
+        let answer = self.cpu.ask(Ask::Load(load)).await?;
         if let Answer::Loaded { model } = &answer {
             self.places.borrow_mut().insert(model.family, Place::Cpu);
         }
         Ok(answer)
     }
 
+    /// What a model's weights lose by the type that they are kept in; none where it is the file's.
+    async fn measure(&self, model: &OnGpu) -> Result<Option<RoundingEffect>, Problem> {
+        if !model.session.is_rounded() {
+            return Ok(None);
+        }
+        let full = Load { weights: Some(model.session.stored()), ..model.load.clone() };
+        let full = self.load_on_gpu(&full).await?;
+        model.effect.set(Some(model.session.effect(&full.session).await?));
+        self.tell(model);
+        Ok(model.effect.get())
+    }
+
     /// Checks a model's numbers. A checkpoint that brings no reference values is believed on a GPU that computed those of
     /// ours.
-    async fn prove(&self, model: &OnGpu) -> Result<Option<SelfCheck>, Problem> {
+    async fn prove(&self, model: &OnGpu) -> Result<(), Problem> {
         let check = model.check().await?;
         if check.is_none() && !self.gpu.proven.get() {
-            let name = match model.session.card().family {
+            let own = match model.session.card().family {
                 Family::Bert => "bert",
                 Family::Gpt2 => "gpt",
             };
-            self.load_on_gpu(name, None).await?.check().await?;
+            let own = Load { source: own.to_owned(), ..Load::default() };
+            self.load_on_gpu(&own).await?.check().await?;
         }
         self.gpu.proven.set(true);
-        Ok(check)
+        model.settled.set(true);
+        model.self_check.set(check);
+        Ok(())
     }
 
     /// Checks a model's numbers after the page's first request, and leaves the GPU if they are wrong.
     async fn settle(self: Rc<Self>, model: &Rc<OnGpu>) {
         match self.prove(model).await {
-            Ok(check) if self.is_current(model) => self.tell(model, true, check),
+            Ok(()) if self.is_current(model) => self.tell(model),
             Err(problem) if problem.is_of_the_gpu() => {
                 // What the CPU's worker has to say of it, it says itself.
                 let _ = Rc::clone(&self).leave_gpu(model, problem).await;
@@ -184,19 +232,23 @@ impl Models {
     }
 
     /// Tells the page where a model computes.
-    fn tell(&self, model: &OnGpu, settled: bool, self_check: Option<SelfCheck>) {
+    fn tell(&self, model: &OnGpu) {
         let adapter = self.gpu.adapter();
+        let (origin, not_kept) = model.kept.clone();
         let status = EngineStatus {
             model: model.session.card().clone(),
             engine: model.session.engine(),
             weights: model.session.weights(),
-            settled,
+            settled: model.settled.get(),
             software: adapter.as_ref().is_some_and(|adapter| adapter.software),
             adapter: adapter.map(|adapter| adapter.name),
             reason: None,
-            self_check,
+            self_check: model.self_check.get(),
+            effect: model.effect.get(),
+            origin,
+            not_kept,
         };
-        post::news(News::Status { status });
+        post::news(News::Status { status: Box::new(status) });
     }
 
     /// Lets the CPU compute a model from now on, unless another has taken its place already. If the GPU was taken away, it
@@ -207,33 +259,34 @@ impl Models {
         if !self.is_current(model) {
             return Ok(());
         }
-        let name = model.session.card().source.clone();
-        self.load_on_cpu(&name, Some(why.clone())).await?;
+        let load = model.load.clone();
+        self.load_on_cpu(&load, Some(why.clone())).await?;
         let worker = Rc::clone(&self);
-        let weights = model.weights;
-        spawn_local(async move { worker.regain(&name, weights, why).await });
+        spawn_local(async move { worker.regain(&load, why).await });
         Ok(())
     }
 
     /// Brings a model back to a GPU that was taken away and is there again.
-    async fn regain(self: Rc<Self>, name: &str, weights: Option<WeightType>, why: Problem) {
+    async fn regain(self: Rc<Self>, load: &Load, why: Problem) {
         // The browser tells of the loss in its own time.
         sleep(LOSS_IS_KNOWN).await;
         let Some((loss, may_return)) = self.gpu.loss().await else { return };
         if !may_return {
             if loss.code != why.code {
                 // A run may have failed before the browser said why.
-                let _ = self.load_on_cpu(name, Some(loss)).await;
+                let _ = self.load_on_cpu(load, Some(loss)).await;
             }
             return;
         }
-        let Ok(model) = self.load_on_gpu(name, weights).await.map(Rc::new) else { return };
+        let Ok(model) = self.load_on_gpu(load).await.map(Rc::new) else { return };
         let family = model.session.card().family;
-        let Ok(check) = self.prove(&model).await else { return };
+        if self.prove(&model).await.is_err() {
+            return;
+        }
         // Another model may have been loaded meanwhile.
         if matches!(self.places.borrow().get(&family), Some(Place::Cpu)) {
             self.places.borrow_mut().insert(family, Place::Gpu(Rc::clone(&model)));
-            self.tell(&model, true, check);
+            self.tell(&model);
         }
     }
 }

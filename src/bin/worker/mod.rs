@@ -1,5 +1,6 @@
 //! What both workers do alike: they take requests as JSON text, one answer for each, and tell of downloads.
 
+pub(crate) mod downloads;
 pub(crate) mod post;
 
 use std::cell::Cell;
@@ -7,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use cloze::engine::protocol::{Answer, Ask, FromEngine, News, Problem, Reply, Request};
+use cloze::hub::Standing;
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -65,13 +67,13 @@ pub(crate) fn start(worker: impl Answers) {
 }
 
 /// Tells the page how the download of `source` stands, but not at every packet.
-pub(crate) fn progress(source: &str) -> impl Fn(&str, u64, Option<u64>) {
+pub(crate) fn progress(source: &str) -> impl Fn(&Standing<'_>) {
     let told = Cell::new(Instant::now());
-    move |file: &str, loaded: u64, total: Option<u64>| {
+    move |&Standing { file, loaded, total, per_second }| {
         if total == Some(loaded) || told.get().elapsed() > PROGRESS_REST {
             told.set(Instant::now());
             let (source, file) = (source.to_owned(), file.to_owned());
-            post::news(News::Progress { source, file, loaded, total });
+            post::news(News::Progress { source, file, loaded, total, per_second });
         }
     }
 }

@@ -168,13 +168,14 @@ mod tests {
     fn queries_times_keys_agree_with_the_scores_of_the_embedded_models() {
         use crate::engine::Session;
         use crate::engine::protocol::RunRequest;
-        use crate::hub::Files;
+        use crate::hub::{Files, Vocabulary};
 
         for name in ["bert", "gpt"] {
             let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/models").join(name);
             let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
             let (config, tokenizer) = (read("config.json"), read("tokenizer.json"));
-            let files = Files { config, tokenizer, weights: read("model.safetensors") };
+            let vocabulary = Vocabulary::Tokenizer(tokenizer);
+            let files = Files { config, vocabulary, weights: read("model.safetensors") };
             let session = Session::on_cpu(name, files).unwrap();
             let card = session.card().clone();
             let want = [Hook::Q, Hook::K, Hook::AttnScores, Hook::Pattern, Hook::Mask].into_iter();

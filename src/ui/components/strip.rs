@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::trace::Token;
 use crate::ui::figure::Word;
-use crate::ui::state::MASK;
+use crate::ui::state::is_mask;
 
 /// A piece as it is printed: the `##` of a continuation and the leading space of a GPT piece in grey.
 pub(in crate::ui) fn piece(text: &str) -> impl IntoView + use<> {
@@ -21,7 +21,7 @@ pub(in crate::ui) fn piece(text: &str) -> impl IntoView + use<> {
 /// of a word of several.
 pub(in crate::ui) fn chip_class(token: &Token, index: usize, word: Option<&Word>) -> &'static str {
     if token.special {
-        return if token.piece == MASK { "chip mk" } else { "chip sp" };
+        return if is_mask(token) { "chip mk" } else { "chip sp" };
     }
     match word.map(|word| &word.tokens) {
         Some(tokens) if tokens.len() > 1 && index == tokens.start => "chip w0",

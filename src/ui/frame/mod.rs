@@ -7,6 +7,7 @@ mod header;
 pub(super) mod keys;
 mod keys_sheet;
 mod model_bar;
+mod models;
 mod notices;
 mod settings;
 mod share;
@@ -30,6 +31,7 @@ use embed::EmbedFrame;
 use header::Header;
 use keys_sheet::KeysSheet;
 use model_bar::ModelBar;
+use models::ModelsSheet;
 use notices::Notices;
 use share::ShareSheet;
 
@@ -55,6 +57,7 @@ fn Site() -> impl IntoView {
     let app = expect_context::<App>();
     let share = RwSignal::new(false);
     let keys = RwSignal::new(false);
+    let models = RwSignal::new(false);
     let main = NodeRef::<html::Main>::new();
     keys::use_keys(move |event| match event.key().as_str() {
         "/" => focus_sentence(),
@@ -85,13 +88,14 @@ fn Site() -> impl IntoView {
         <div class="site" class:without-notes=move || notes_hidden.get()>
             <a class="skip" href="#main" on:click=skip>{t("frame-skip")}</a>
             <Header share keys/>
-            <ModelBar/>
+            <ModelBar models/>
             <Notices/>
             <main id="main" tabindex="-1" node_ref=main>
                 <CurrentView/>
             </main>
             <ShareSheet open=share/>
             <KeysSheet open=keys/>
+            <ModelsSheet open=models/>
         </div>
     }
 }

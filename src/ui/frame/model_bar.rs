@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use super::voice::{self, Voice};
-use crate::engine::protocol::{EngineKind, EngineStatus, Problem};
+use crate::engine::protocol::{Act, EngineKind, EngineStatus, Origin, Problem};
 use crate::trace::Family;
 use crate::ui::app::{App, Progress};
 use crate::ui::format;
@@ -13,7 +13,11 @@ use crate::ui::words::{self, t, tr};
 
 /// The bar, with the line of a download under it.
 #[component]
-pub(super) fn ModelBar() -> impl IntoView {
+pub(super) fn ModelBar(
+    /// Opens the sheet of models.
+    models: RwSignal<bool>,
+) -> impl IntoView {
+    let open = models;
     let app = expect_context::<App>();
     let families = Memo::new(move |_| app.state.with(State::families));
     let known = Memo::new(move |_| {
@@ -22,8 +26,9 @@ pub(super) fn ModelBar() -> impl IntoView {
     });
     let why_open = RwSignal::new(false);
     let both = move || families.get().len() > 1;
-    let models =
-        move || families.get().iter().map(|&family| view! { <Model family short=both()/> }).collect_view();
+    let models = move || {
+        families.get().iter().map(|&family| view! { <Model family short=both() open/> }).collect_view()
+    };
     let computing = move || {
         let known = known.get();
         match known.as_slice() {
@@ -72,7 +77,7 @@ pub(super) fn ModelBar() -> impl IntoView {
 
 /// One model's voice, name and sizes.
 #[component]
-fn Model(family: Family, short: bool) -> impl IntoView {
+fn Model(family: Family, short: bool, open: RwSignal<bool>) -> impl IntoView {
     let app = expect_context::<App>();
     let card = Memo::new(move |_| app.status.with(|status| Some(status.get(&family)?.model.clone())));
     let name = move || match card.get() {
@@ -88,11 +93,26 @@ fn Model(family: Family, short: bool) -> impl IntoView {
         ];
         Some(tr(if short { "bar-shape-small" } else { "bar-shape" }, &values))
     };
+    // The page's own are told of in the sheet.
+    let origin = Memo::new(move |_| {
+        let status = app.status.with(|status| status.get(&family).cloned())?;
+        status.origin.filter(|_| voice::address(&status.model.source).is_some())
+    });
+    let card_link = move || {
+        let Origin { page, licence } = origin.get()?;
+        let words = licence.unwrap_or_else(|| t("models-card"));
+        Some(
+            view! { <a class="link" href=page target="_blank" rel="noopener" title=t("models-card")>{words}</a> },
+        )
+    };
     view! {
         <span class="model-name" data-voice=voice::name(family)>
             <Voice family/>
-            <b>{move || name()}</b>
+            <button type="button" class="model-pick" aria-haspopup="dialog" data-models="" on:click=move |_| open.set(true)>
+                <b>{move || name()}</b>
+            </button>
             <span class="opt">{move || shape()}</span>
+            {move || card_link()}
         </span>
     }
 }
@@ -188,18 +208,43 @@ fn Time() -> impl IntoView {
 fn Download() -> impl IntoView {
     let app = expect_context::<App>();
     let words = move || {
-        let Progress { source, loaded, total } = app.progress.get()?;
+        let Progress { source, loaded, total, per_second } = app.progress.get()?;
         let model = voice::source_name(&source);
         let key = if total.is_some() { "bar-downloading" } else { "bar-downloading-unknown" };
         let total = total.unwrap_or_default() as f64;
-        Some(tr(key, &[("model", model.into()), ("loaded", (loaded as f64).into()), ("total", total.into())]))
+        let loaded = loaded as f64;
+        let mut words =
+            tr(key, &[("model", model.into()), ("loaded", loaded.into()), ("total", total.into())]);
+        if let Some(speed) = per_second.filter(|_| !app.paused.get()) {
+            let left = ((total - loaded) / speed).ceil();
+            let key = if total > loaded && left < 1e5 { "bar-speed-left" } else { "bar-speed" };
+            words += &tr(key, &[("speed", speed.into()), ("left", format::duration(left).into())]);
+        }
+        Some(words)
     };
     let share = move || {
         let Progress { loaded, total, .. } = app.progress.get()?;
         Some(format!("scale:{:.3} 1", loaded as f64 / total.filter(|total| *total > 0)? as f64))
     };
+    // The page's own models are here before anybody could give them up.
+    let foreign = Memo::new(move |_| {
+        let source = app.progress.with(|progress| Some(progress.as_ref()?.source.clone()))?;
+        voice::address(&source).is_some().then_some(source)
+    });
+    let act = move |act| {
+        if let Some(source) = foreign.get_untracked() {
+            app.act(source, act);
+        }
+    };
+    let toggle = move |_| act(if app.paused.get_untracked() { Act::Resume } else { Act::Pause });
     view! {
         <span class="download" data-download="">{move || words()}</span>
+        <Show when=move || foreign.with(Option::is_some)>
+            <button type="button" class="link" on:click=toggle>
+                {move || t(if app.paused.get() { "bar-resume" } else { "bar-pause" })}
+            </button>
+            <button type="button" class="link" on:click=move |_| act(Act::Cancel)>{t("bar-cancel")}</button>
+        </Show>
         <span class="download-line" aria-hidden="true" style=move || share() class:shown=move || app.progress.with(Option::is_some)></span>
     }
 }

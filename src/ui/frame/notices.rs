@@ -13,6 +13,7 @@ pub(super) fn Notices() -> impl IntoView {
     view! {
         <section class="notices wrap" aria-label=t("notice-label")>
             <Failure/>
+            <NotKept/>
             <Unreadable/>
         </section>
     }
@@ -42,6 +43,19 @@ pub(super) fn Failure() -> impl IntoView {
                     <button type="button" class="link" on:click=move |_| app.failure.set(None)>{t("frame-dismiss")}</button>
                 </span>
             </Show>
+        </div>
+    }
+}
+
+/// Why a model will have to be downloaded again the next time.
+#[component]
+fn NotKept() -> impl IntoView {
+    let app = expect_context::<App>();
+    let some = Memo::new(move |_| app.not_kept.with(Option::is_some));
+    view! {
+        <div class="notice-strip" class:shown=move || some.get()>
+            <ProblemNote problem=app.not_kept/>
+            <button type="button" class="link" on:click=move |_| app.not_kept.set(None)>{t("frame-dismiss")}</button>
         </div>
     }
 }

@@ -47,8 +47,11 @@ pub(super) fn source_name(source: &str) -> String {
     }
 }
 
-/// The web address of a source, as short as it can be said.
-fn address(source: &str) -> Option<&str> {
+/// Where a source is, if it is not the page's own, as short as it can be said.
+pub(super) fn address(source: &str) -> Option<&str> {
+    if let Some(name) = source.strip_prefix("hf:").or_else(|| source.strip_prefix("files:")) {
+        return Some(name);
+    }
     let base = source.strip_prefix("url:")?;
     let base = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")).unwrap_or(base);
     Some(base.trim_end_matches('/'))

@@ -4,9 +4,15 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::Fragment;
+use crate::trace::Token;
 
 /// How the mask token is written in a text.
 pub const MASK: &str = "[MASK]";
+
+/// Whether a token is a mask; RoBERTa writes it `<mask>`.
+pub fn is_mask(token: &Token) -> bool {
+    token.special && [MASK, "<mask>"].contains(&token.piece.as_str())
+}
 
 /// How many candidates a reader may list at most.
 const MOST_LISTED: usize = 50;

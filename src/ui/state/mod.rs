@@ -11,7 +11,7 @@ pub mod share;
 pub use attention::{AttentionState, HeadIndex, Show, Spot};
 pub use fragment::{Fragment, LONGEST_VALUE};
 pub use generate::{Branches, Drawn, GenerateState, HIGHEST_TEMPERATURE, MOST_BRANCHES, MOST_TOP_K, Next};
-pub use mask::{Blank, MASK, MaskState};
+pub use mask::{Blank, MASK, MaskState, is_mask};
 pub use models::Models;
 pub use off::OffHeads;
 

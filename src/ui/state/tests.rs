@@ -65,7 +65,7 @@ fn any_state_comes_back_from_its_address() {
             state.embed = Some(Embed { panel, edit, reveal, keys, scale });
         }
         if dice.below(3) == 0 {
-            state.models.set(Family::Bert, "url:https://a.example/m,n/é?x=1&y=2/");
+            state.models.set(Family::Bert, "url:https://a.example/m,n/é?x=1&y=2/", None);
         }
         let text = dice.text();
         match state.view {

@@ -12,7 +12,7 @@ use crate::ui::components::measure::width_of;
 use crate::ui::components::strip::{chip_class, piece};
 use crate::ui::figure::{self, Bin, Word};
 use crate::ui::format;
-use crate::ui::state::MASK;
+use crate::ui::state::is_mask;
 use crate::ui::words::{t, tr};
 
 /// Width of the column of row names, in px.
@@ -243,7 +243,7 @@ fn describe_token(run: &Run, words: &[Word], index: usize) -> Option<String> {
     let Some((first, last)) = figure::characters(run, token) else {
         return Some(tr("mask-token-added", &[piece, id]));
     };
-    if token.special && token.piece == MASK {
+    if is_mask(token) {
         return Some(tr("mask-token-mask", &[piece, id]));
     }
     let (first, last) = (("first", first.into()), ("last", last.into()));

@@ -1,0 +1,64 @@
+//! The downloads that go on: each source is loaded by one at a time, who can be made to wait, or to give up.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cloze::engine::protocol::{Act, Answer, Problem};
+use cloze::hub::{Control, Store};
+use futures_util::lock::{Mutex, OwnedMutexGuard};
+
+/// Every source that was asked for, with whoever loads it now.
+#[derive(Default)]
+pub(crate) struct Downloads(RefCell<BTreeMap<String, Source>>);
+
+#[derive(Clone, Default)]
+struct Source {
+    turn: Arc<Mutex<()>>,
+    control: Option<Rc<Control>>,
+}
+
+/// The right to load a source, until it is dropped.
+pub(crate) struct Turn {
+    /// What the reader wants of this download.
+    pub control: Rc<Control>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Downloads {
+    /// Waits until nobody else loads `source`.
+    pub(crate) async fn begin(&self, source: &str) -> Turn {
+        let turn = Arc::clone(&self.0.borrow_mut().entry(source.to_owned()).or_default().turn);
+        let turn = turn.lock_owned().await;
+        let control = Rc::new(Control::new());
+        self.0.borrow_mut().entry(source.to_owned()).or_default().control = Some(Rc::clone(&control));
+        Turn { control, _turn: turn }
+    }
+
+    /// Does something with the download of `source`, if it goes on.
+    pub(crate) fn act(&self, source: &str, act: Act) {
+        let control = self.0.borrow().get(source).and_then(|source| source.control.clone());
+        let Some(control) = control else { return };
+        match act {
+            Act::Pause => control.pause(true),
+            Act::Resume => control.pause(false),
+            Act::Cancel => control.cancel(),
+        }
+    }
+}
+
+/// Which checkpoints the browser keeps: none where it keeps nothing.
+pub(crate) async fn stored() -> Answer {
+    let models = match Store::open().await {
+        Ok(store) => store.models().await,
+        Err(_) => Vec::new(),
+    };
+    Answer::Stored { models }
+}
+
+/// Keeps a checkpoint no longer; all of them, if none is named.
+pub(crate) async fn forget(source: Option<&str>) -> Result<Answer, Problem> {
+    Store::open().await?.forget(source).await;
+    Ok(Answer::Done)
+}

@@ -1,0 +1,162 @@
+//! What is known of the model that answers: where it is from, its sizes, and how good it is.
+
+use js_sys::JsString;
+use leptos::prelude::*;
+use serde_json::Value;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+
+use super::super::voice::{self, Voice};
+use crate::engine::protocol::{Ask, EngineKind, EngineStatus, RoundingEffect};
+use crate::trace::{Family, WeightType};
+use crate::ui::app::App;
+use crate::ui::format;
+use crate::ui::words::{t, tr};
+
+/// A figure of a model's evaluation: where it lies in `eval.json`, the message that names it, and whether it is a share.
+type Figure = (&'static str, &'static str, bool);
+
+const OF_BERT: [Figure; 4] = [
+    ("/held_out/mlm_top1/value", "models-mlm-top1", true),
+    ("/held_out/mlm_top5/value", "models-mlm-top5", true),
+    ("/held_out/nsp_accuracy/value", "models-nsp", true),
+    ("/probe/shares/all/top5/value", "models-probe", true),
+];
+const OF_GPT: [Figure; 3] = [
+    ("/held_out/loss/value", "models-loss", false),
+    ("/held_out/perplexity", "models-perplexity", false),
+    ("/held_out/perplexity_per_byte", "models-perplexity-byte", false),
+];
+
+/// One model.
+#[component]
+pub(super) fn Card(
+    /// Whose.
+    family: Family,
+) -> impl IntoView {
+    let app = expect_context::<App>();
+    let status = Memo::new(move |_| app.status.with(|all| all.get(&family).cloned()));
+    let facts = move || {
+        let status = status.get()?;
+        let model = &status.model;
+        let values = [
+            ("layers", model.layers.into()),
+            ("heads", model.heads.into()),
+            ("hidden", model.hidden.into()),
+            ("vocabulary", format::thousands(model.vocabulary).into()),
+            ("positions", model.positions.into()),
+            ("parameters", format::thousands(model.parameters).into()),
+            ("type", status.weights.name().into()),
+        ];
+        let origin = status.origin.as_ref().map(|origin| {
+            let licence =
+                origin.licence.as_ref().map(|name| tr("models-under", &[("licence", name.as_str().into())]));
+            view! {
+                " "
+                <a class="link" href=origin.page.clone() target="_blank" rel="noopener">{t("models-card")}</a>
+                {licence}
+            }
+        });
+        Some(view! {
+            <p>{tr("models-facts", &values)}{origin}</p>
+            <Rounding family status=status.clone()/>
+            {voice::address(&model.source).is_none().then(|| view! { <Figures family/> })}
+        })
+    };
+    let name = move || status.with(|status| Some(voice::model_name(family, &status.as_ref()?.model.source)));
+    view! {
+        <section class="share-part model-card" data-voice=voice::name(family) data-model-card="">
+            <h3><Voice family/>" "{name}</h3>
+            {facts}
+        </section>
+    }
+}
+
+/// What the type of the weights changes, or the button that measures it. Nothing where they are kept in full.
+#[component]
+fn Rounding(family: Family, status: EngineStatus) -> impl IntoView {
+    let app = expect_context::<App>();
+    let busy = RwSignal::new(false);
+    let measure = move |_| {
+        busy.set(true);
+        leptos::task::spawn_local(async move {
+            if let Err(problem) = app.link().ask(Ask::Measure { family }).await {
+                app.failure.set(Some(problem));
+            }
+            busy.try_set(false);
+        });
+    };
+    if let Some(RoundingEffect { positions, same_best, max_abs_diff }) = status.effect {
+        let values = [
+            ("type", status.weights.name().into()),
+            ("same", same_best.into()),
+            ("positions", positions.into()),
+            ("diff", format!("{max_abs_diff:.2}").into()),
+        ];
+        return view! { <p data-effect="">{tr("models-effect", &values)}</p> }.into_any();
+    }
+    // The page's own are compared below; a model on the CPU is in full.
+    let is_own = voice::address(&status.model.source).is_none();
+    let full = is_own || status.engine == EngineKind::Cpu || status.weights == WeightType::F32;
+    (!full)
+        .then(|| {
+            let words = tr("models-measure", &[("type", status.weights.name().into())]);
+            view! {
+                <p>
+                    <button type="button" class="button" disabled=move || busy.get() data-measure="" on:click=measure>{words}</button>
+                    " "
+                    <span role="status">{move || busy.get().then(|| t("models-measuring"))}</span>
+                </p>
+            }
+        })
+        .into_any()
+}
+
+/// How good one of the page's own models is, before and after its weights were brought to eight bits.
+#[component]
+fn Figures(family: Family) -> impl IntoView {
+    let found = RwSignal::new(None::<Value>);
+    leptos::task::spawn_local(async move {
+        found.try_set(evaluation(family).await);
+    });
+    let figures: &[Figure] = match family {
+        Family::Bert => &OF_BERT,
+        Family::Gpt2 => &OF_GPT,
+    };
+    let row = |file: &Value, (place, name, is_share): Figure| {
+        let value = |part: &str| {
+            let value = file.get(part)?.pointer(place)?.as_f64()?;
+            Some(if is_share { format::percent(value as f32) } else { format!("{value:.2}") })
+        };
+        let (before, now) = (value("evaluation_before_quantising")?, value("evaluation")?);
+        Some(
+            view! { <tr><th scope="row">{t(name)}</th><td class="num">{before}</td><td class="num">{now}</td></tr> },
+        )
+    };
+    let table = move || {
+        let file = found.get()?;
+        let rows = figures.iter().filter_map(|figure| row(&file, *figure)).collect_view();
+        Some(view! {
+            <table class="models">
+                <thead>
+                    <tr>
+                        <th scope="col">{t("models-figures")}</th>
+                        <th scope="col" class="num">{WeightType::F16.name()}</th>
+                        <th scope="col" class="num">{WeightType::Int8.name()}</th>
+                    </tr>
+                </thead>
+                <tbody>{rows}</tbody>
+            </table>
+        })
+    };
+    view! { {table} }
+}
+
+/// The figures that lie beside a model.
+async fn evaluation(family: Family) -> Option<Value> {
+    let address = format!("models/{}/eval.json", voice::name(family));
+    let response = JsFuture::from(window().fetch_with_str(&address)).await.ok()?;
+    let text = response.dyn_into::<web_sys::Response>().ok()?.text().ok()?;
+    let text: JsString = JsFuture::from(text).await.ok()?.dyn_into().ok()?;
+    serde_json::from_str(&String::from(text)).ok()
+}

@@ -1,0 +1,73 @@
+// A checkpoint of GPT-2 small's shape, half a gigabyte, comes over the line while the page goes on.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
+import { randomGpt } from "./support/checkpoint.mjs";
+import { ROOT, serve } from "./support/server.mjs";
+import { bytes, watched } from "./support/watch.mjs";
+
+const MIB = 2 ** 20;
+
+describe("a checkpoint of half a gigabyte", { timeout: 900_000 }, () => {
+  let server, browser, page, problems, largest, length;
+
+  before(async () => {
+    const shape = { vocabulary: 50_257, hidden: 768, layers: 12, heads: 12, positions: 1024 };
+    const model = randomGpt(shape);
+    largest = model.largest;
+    length = model.weights.length;
+    server = await serve({
+      patch: { "engine_loader.js": watched },
+      made: {
+        "/large/config.json": model.config,
+        "/large/tokenizer.json": await readFile(join(ROOT, "tests/golden/checkpoints/gpt-1-layer/tokenizer.json")),
+        "/large/model.safetensors": model.weights,
+      },
+    });
+    browser = await launch({ gpu: "software" });
+    ({ page, problems } = await newPage(browser));
+    page.setDefaultTimeout(600_000);
+    await openCloze(page, server.origin, "view=generate");
+  });
+
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  for (const weights of ["int8", "f16"]) {
+    test(`loads in ${weights}`, async () => {
+      assert.ok(length > 490 * MIB);
+      // How long the page kept a timer of 20 ms waiting.
+      await page.evaluate(() => {
+        window.longest = 0;
+        let last = performance.now();
+        window.ticking = setInterval(() => {
+          window.longest = Math.max(window.longest, performance.now() - last);
+          last = performance.now();
+        }, 20);
+      });
+      const started = Date.now();
+      // In eight bits unless something else is asked for.
+      const asked = weights === "int8" ? {} : { weights };
+      const model = await ask(page, "load", `url:${server.origin}/large/`, { engine: "webgpu", ...asked });
+      const seconds = (Date.now() - started) / 1000;
+      const longest = await page.evaluate(() => (clearInterval(window.ticking), window.longest));
+      assert.deepEqual([model.layers, model.parameters], [12, 124_439_808]);
+      assert.equal((await ask(page, "status")).weights, weights);
+      assert.equal((await ask(page, "run", { text: "the cat" })).predictions[0].top.length, 8);
+      const { wasm, gpu } = await bytes(page);
+      console.log(
+        `${weights}: ${seconds.toFixed(1)} s for ${Math.round(length / MIB)} MiB; program ${Math.round(wasm / MIB)} MiB, ` +
+          `GPU ${Math.round(gpu / MIB)} MiB; the page waited ${Math.round(longest)} ms at most`,
+      );
+      assert.ok(wasm < 1.3 * largest + 32 * MIB, `the program takes ${Math.round(wasm / MIB)} MiB`);
+      assert.ok(longest < 1000, `the page stood still for ${longest} ms`);
+      noProblems(problems);
+    });
+  }
+});
