@@ -6,7 +6,7 @@ use std::time::Duration;
 use js_sys::{Array, Reflect, Uint8Array};
 use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     Blob, ReadableStream, ReadableStreamDefaultReader, RequestCache, RequestInit, Response, WorkerGlobalScope,
 };
@@ -204,7 +204,7 @@ impl<'a> Body<'a> {
                         return Err(self.problem("not-a-model-file", detail));
                     }
                     self.again = if verdict == Verdict::Begins { from } else { 0 };
-                    self.known.bytes = answered.bytes.or(self.known.bytes);
+                    self.known.bytes = self.wanted.bytes.or(answered.bytes).or(self.known.bytes);
                     self.known.validator = answered.validator.or(self.known.validator.take());
                     self.network = pieces;
                     return Ok(());
@@ -375,9 +375,9 @@ impl<'a> Body<'a> {
 
     /// Looks whether what has arrived is the file.
     async fn end(&mut self) -> Result<Option<Vec<u8>>, Problem> {
-        if self.known.bytes.is_some_and(|bytes| bytes != self.arrived) {
+        if let Some(bytes) = self.known.bytes.filter(|bytes| *bytes != self.arrived) {
             self.forget().await;
-            return Err(self.cut());
+            return Err(if self.arrived > bytes { self.differs() } else { self.cut() });
         }
         let Some(folder) = &self.shared.folder else { return Ok(None) };
         let sum = self.sum.clone().finalize();
@@ -476,7 +476,8 @@ impl Pieces {
 
 impl Drop for Pieces {
     fn drop(&mut self) {
-        // Nobody waits for the rest, so that the browser need not fetch it.
-        let _ = self.0.cancel();
+        // Nobody waits for the rest, so that the browser need not fetch it. A stream that broke refuses even that.
+        let cancelled = JsFuture::from(self.0.cancel());
+        spawn_local(async move { drop(cancelled.await) });
     }
 }

@@ -71,6 +71,14 @@ describe("models from files", { timeout: 300_000 }, () => {
     assert.match(await page.locator("[data-model-bar]").textContent(), /model\.safetensors/);
   });
 
+  test("a chosen folder is read", async () => {
+    await page.locator("[data-models]").first().click();
+    const folder = page.locator("input[data-model-files]:not([multiple])");
+    await folder.setInputFiles(join(ROOT, "tests/golden/checkpoints/distilbert"));
+    await loaded("distilbert");
+    await works();
+  });
+
   test("dropped files with an older vocabulary are read", async () => {
     const { "tokenizer.json": tokenizer, ...files } = await checkpoint("bert-1-layer");
     const vocabulary = Object.entries(JSON.parse(tokenizer).model.vocab).sort(([, a], [, b]) => a - b);

@@ -81,6 +81,26 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
     }
   });
 
+  test("what a type changes is measured against the file's own", async () => {
+    const source = `url:${server.origin}/golden/checkpoints/gpt-scaled-by-layer/`;
+    const effects = {};
+    for (const type of ["f32", "f16", "int8"]) {
+      await ask(page, "load", source, { engine: "webgpu", weights: type });
+      assert.equal((await ask(page, "status")).effect, null);
+      effects[type] = await ask(page, "measure");
+      assert.deepEqual((await ask(page, "status")).effect, effects[type]);
+    }
+    // The file is in half precision: neither of the first two loses anything.
+    assert.deepEqual([effects.f32, effects.f16], [null, null]);
+    const { positions, sameBest, maxAbsDiff } = effects.int8;
+    assert.ok(positions === 48 && sameBest > positions / 2 && sameBest <= positions, JSON.stringify(effects.int8));
+    assert.ok(maxAbsDiff > 1e-4 && maxAbsDiff < 10, JSON.stringify(effects.int8));
+    // The model that was measured is still the one that answers.
+    assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
+    await ask(page, "load", "bert", { engine: "webgpu" });
+    assert.equal(await ask(page, "measure"), null);
+  });
+
   test("a weight that is no number is found while it arrives, and the model before stays", async () => {
     await refused(page, "not-finite", "load", `url:${server.origin}/broken/`, { engine: "webgpu" });
     assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
