@@ -1,5 +1,5 @@
 //! Bytes to typed weights: `config.json` and `model.safetensors` of a Hugging Face folder, for BERT and GPT-2
-//! and those of their build (DistilBERT, GPT-Neo).
+//! and those of their build (DistilBERT, RoBERTa, GPT-Neo).
 //!
 //! [`Checkpoint::read`] is the way in: `config.json` and the first bytes of the weights' file tell what the network is and
 //! where each tensor lies, so that an engine can make room before the weights arrive, one by one

@@ -85,7 +85,7 @@ pub struct Load {
     pub source: String,
     /// Insist on an engine; otherwise WebGPU where it is there and right, else the CPU.
     pub engine: Option<EngineKind>,
-    /// How to keep the weights on the GPU; otherwise as in the file, but large ones in half precision.
+    /// How to keep the weights on the GPU; otherwise as in the file, but large ones in 8 bits.
     pub weights: Option<WeightType>,
     /// The address of the hub; otherwise Hugging Face's.
     pub hub: Option<String>,

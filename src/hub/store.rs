@@ -2,7 +2,7 @@
 //! beside the files.
 //!
 //! Spec: <https://fs.spec.whatwg.org>. A worker may write at any place of a file there, so that a download that broke off
-//! goes on where it ended; the Cache API takes answers whole.
+//! goes on where it ended; the Cache API, which is faster, takes answers whole (`benches/storage` measures both).
 
 use std::cell::RefCell;
 

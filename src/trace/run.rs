@@ -19,7 +19,7 @@ pub enum Family {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelCard {
-    /// How the model was asked for: `bert`, `gpt` or `url:<base>/`.
+    /// How the model was asked for: see `engine::protocol::Load`.
     pub source: String,
     /// Its architecture.
     pub family: Family,
