@@ -1,9 +1,8 @@
 //! What is known of the model that answers: where it is from, its sizes, and how good it is.
 
-use js_sys::JsString;
+use js_sys::Reflect;
 use leptos::prelude::*;
-use serde_json::Value;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::super::voice::{self, Voice};
@@ -17,15 +16,15 @@ use crate::ui::words::{t, tr};
 type Figure = (&'static str, &'static str, bool);
 
 const OF_BERT: [Figure; 4] = [
-    ("/held_out/mlm_top1/value", "models-mlm-top1", true),
-    ("/held_out/mlm_top5/value", "models-mlm-top5", true),
-    ("/held_out/nsp_accuracy/value", "models-nsp", true),
-    ("/probe/shares/all/top5/value", "models-probe", true),
+    ("held_out/mlm_top1/value", "models-mlm-top1", true),
+    ("held_out/mlm_top5/value", "models-mlm-top5", true),
+    ("held_out/nsp_accuracy/value", "models-nsp", true),
+    ("probe/shares/all/top5/value", "models-probe", true),
 ];
 const OF_GPT: [Figure; 3] = [
-    ("/held_out/loss/value", "models-loss", false),
-    ("/held_out/perplexity", "models-perplexity", false),
-    ("/held_out/perplexity_per_byte", "models-perplexity-byte", false),
+    ("held_out/loss/value", "models-loss", false),
+    ("held_out/perplexity", "models-perplexity", false),
+    ("held_out/perplexity_per_byte", "models-perplexity-byte", false),
 ];
 
 /// One model.
@@ -115,7 +114,7 @@ fn Rounding(family: Family, status: EngineStatus) -> impl IntoView {
 /// How good one of the page's own models is, before and after its weights were brought to eight bits.
 #[component]
 fn Figures(family: Family) -> impl IntoView {
-    let found = RwSignal::new(None::<Value>);
+    let found = RwSignal::new_local(None::<JsValue>);
     leptos::task::spawn_local(async move {
         found.try_set(evaluation(family).await);
     });
@@ -123,9 +122,10 @@ fn Figures(family: Family) -> impl IntoView {
         Family::Bert => &OF_BERT,
         Family::Gpt2 => &OF_GPT,
     };
-    let row = |file: &Value, (place, name, is_share): Figure| {
+    let row = |file: &JsValue, (place, name, is_share): Figure| {
         let value = |part: &str| {
-            let value = file.get(part)?.pointer(place)?.as_f64()?;
+            let inner = |of: JsValue, key: &str| Reflect::get(&of, &key.into()).ok();
+            let value = place.split('/').try_fold(inner(file.clone(), part)?, inner)?.as_f64()?;
             Some(if is_share { format::percent(value as f32) } else { format!("{value:.2}") })
         };
         let (before, now) = (value("evaluation_before_quantising")?, value("evaluation")?);
@@ -153,10 +153,9 @@ fn Figures(family: Family) -> impl IntoView {
 }
 
 /// The figures that lie beside a model.
-async fn evaluation(family: Family) -> Option<Value> {
+async fn evaluation(family: Family) -> Option<JsValue> {
     let address = format!("models/{}/eval.json", voice::name(family));
     let response = JsFuture::from(window().fetch_with_str(&address)).await.ok()?;
-    let text = response.dyn_into::<web_sys::Response>().ok()?.text().ok()?;
-    let text: JsString = JsFuture::from(text).await.ok()?.dyn_into().ok()?;
-    serde_json::from_str(&String::from(text)).ok()
+    let json = response.dyn_into::<web_sys::Response>().ok()?.json().ok()?;
+    JsFuture::from(json).await.ok()
 }
