@@ -54,6 +54,13 @@ pub fn bytes(number: u64) -> String {
     }
 }
 
+/// A number in millions, with as many decimals as a small one needs.
+pub fn millions(number: usize) -> String {
+    let millions = number as f64 / 1e6;
+    let decimals = if millions >= 1.0 { 1 } else { 2 };
+    format!("{millions:.decimals$}")
+}
+
 /// A time in seconds, from a minute on in minutes.
 pub fn duration(seconds: f64) -> String {
     if seconds < 60.0 {
@@ -100,6 +107,14 @@ mod tests {
             [(0.462, "46.2\u{a0}%"), (0.0004, "<0.1\u{a0}%"), (0.0, "0.0\u{a0}%"), (1.0, "100.0\u{a0}%")]
         {
             assert_eq!(percent(p), text);
+        }
+        for (seconds, text) in [(4.6, "5\u{a0}s"), (59.0, "59\u{a0}s"), (61.0, "2\u{a0}min")] {
+            assert_eq!(duration(seconds), text);
+        }
+        for (weights, text) in
+            [(28_650, "0.03"), (999_000, "1.00"), (7_043_074, "7.0"), (124_439_808, "124.4")]
+        {
+            assert_eq!(millions(weights), text);
         }
         for (value, text) in [(-1.25, "\u{2212}1.2"), (0.04, "0.0"), (-0.04, "0.0"), (12.0, "12.0")] {
             assert_eq!(signed(value, 1), text);

@@ -314,6 +314,18 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     assert.deepEqual(hub.requests.map(({ file }) => file), ["api"]);
   });
 
+  test("a checkpoint without a head says so, and shows the rest", async () => {
+    const folder = join(ROOT, "tests/golden/checkpoints/roberta-no-head");
+    const read = async (file) => [file, await readFile(join(folder, file))];
+    hub.put("somebody/headless", Object.fromEntries(await Promise.all(["config.json", "tokenizer.json", WEIGHTS].map(read))));
+    const other = await page.context().newPage();
+    await openCloze(other, server.origin, `view=mask&m=hf:somebody/headless,gpt&hub=${hub.origin}&t=The+cat+%5BMASK%5D`);
+    await other.locator("[data-headless]").waitFor();
+    assert.equal(await other.locator("[data-prediction]").count(), 0);
+    assert.ok((await other.locator("[data-token]").count()) > 3);
+    await other.close();
+  });
+
   test("PyTorch's files alone are refused with what to do", async () => {
     const { [WEIGHTS]: weights, ...small } = files;
     hub.put("somebody/pickled", { ...small, "pytorch_model.bin": weights.subarray(0, 5000) });

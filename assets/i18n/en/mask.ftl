@@ -88,6 +88,7 @@ mask-slots = Blanks
 mask-slot = Blank { $n }
 mask-slot-filled = Blank { $n }: { $word }
 mask-busy = A newer result is on its way
+mask-headless = This checkpoint has no head for masked words: it reads the sentence, but predicts nothing. Embeddings and attention are there.
 mask-cut-blank = This blank lies in the part that was left out.
 mask-announce = { $word } comes first, with { $p }.
 

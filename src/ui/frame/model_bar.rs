@@ -89,7 +89,7 @@ fn Model(family: Family, short: bool, open: RwSignal<bool>) -> impl IntoView {
         let values = [
             ("layers", card.layers.into()),
             ("heads", card.heads.into()),
-            ("millions", format!("{:.1}", card.parameters as f64 / 1e6).into()),
+            ("millions", format::millions(card.parameters).into()),
         ];
         Some(tr(if short { "bar-shape-small" } else { "bar-shape" }, &values))
     };

@@ -4,8 +4,10 @@ use leptos::prelude::*;
 
 use super::guess::CoveredAnswer;
 use super::lesson::Lesson;
+use crate::trace::Run;
 use crate::ui::components::bars::{Bar, Bars, Rest};
 use crate::ui::format;
+use crate::ui::state::is_mask;
 use crate::ui::words::{t, tr};
 
 /// How many candidates a reader may choose to see.
@@ -35,6 +37,7 @@ pub(super) fn AnswerBox() -> impl IntoView {
             <Show when=move || left_out()>
                 <p class="small muted">{t("mask-cut-blank")}</p>
             </Show>
+            <Headless/>
             <Show when=move || !covered.get() fallback=|| view! { <CoveredAnswer/> }>
                 <Bars
                     bars=Signal::derive(move || bars(lesson, usize::MAX))
@@ -44,6 +47,21 @@ pub(super) fn AnswerBox() -> impl IntoView {
                 />
             </Show>
         </div>
+    }
+}
+
+/// That there are no candidates, where the checkpoint has nothing that could give them.
+#[component]
+pub(super) fn Headless() -> impl IntoView {
+    let lesson = expect_context::<Lesson>();
+    let headless = Memo::new(move |_| {
+        let asked_in_vain = |run: &Run| run.predictions.is_empty() && run.tokens.iter().any(is_mask);
+        lesson.run.with(|run| run.as_deref().is_some_and(asked_in_vain))
+    });
+    view! {
+        <Show when=move || headless.get()>
+            <p class="small muted" data-headless="">{t("mask-headless")}</p>
+        </Show>
     }
 }
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::answer::bars;
+use super::answer::{Headless, bars};
 use super::figure::TokenFigure;
 use super::flow::IN_SLIDE;
 use super::lesson::{EXAMPLES, Lesson};
@@ -106,6 +106,7 @@ pub(in crate::ui) fn MaskEmbed() -> impl IntoView {
                     }
                 }
             >
+                <Headless/>
                 <Bars
                     bars=Signal::derive(move || bars(lesson, LISTED))
                     caption=Signal::derive(|| t("mask-predictions"))
