@@ -33,29 +33,24 @@ impl Session {
         let text = if family == Family::Bert { HIDDEN } else { WHOLE };
         let ask = RunRequest { text: text.to_owned(), want: vec![Hook::Logits], ..RunRequest::default() };
         let (mine, theirs) = (self.run(&ask).await?, full.run(&ask).await?);
-        let scores = |run: &crate::trace::Run| run.activation(Hook::Logits).cloned();
-        let (Some(mine_scores), Some(theirs_scores)) = (scores(&mine), scores(&theirs)) else {
+        let (Some(mine_scores), Some(full_scores)) =
+            (mine.activation(Hook::Logits), theirs.activation(Hook::Logits))
+        else {
             return Err(Problem::new(
                 "no-head",
                 "the model has no head, so that there are no scores to compare",
             ));
         };
-        let width = self.card().vocabulary;
         let places: Vec<usize> = match family {
             Family::Bert => mine.predictions.iter().map(|prediction| prediction.position).collect(),
             Family::Gpt2 => (0..mine.tokens.len()).collect(),
         };
         let mut effect = RoundingEffect { positions: places.len(), same_best: 0, max_abs_diff: 0.0 };
-        let rows = |scores: &[f32], place: usize| {
-            scores.get(place * width..(place + 1) * width).map(<[f32]>::to_vec)
-        };
-        for place in places {
-            let (Some(a), Some(b)) = (rows(&mine_scores.data, place), rows(&theirs_scores.data, place))
-            else {
-                continue;
-            };
-            effect.same_best += usize::from(best(&a) == best(&b));
-            let diffs = a.iter().zip(&b).map(|(a, b)| (a - b).abs());
+        let width = self.card().vocabulary;
+        let rows = mine_scores.data.chunks(width).zip(full_scores.data.chunks(width)).enumerate();
+        for (_, (a, b)) in rows.filter(|(place, _)| places.contains(place)) {
+            effect.same_best += usize::from(best(a) == best(b));
+            let diffs = a.iter().zip(b).map(|(a, b)| (a - b).abs());
             effect.max_abs_diff = diffs.fold(effect.max_abs_diff, f32::max);
         }
         Ok(effect)

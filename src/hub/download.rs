@@ -382,10 +382,16 @@ impl Keeping<'_> {
         (origin, folder.trouble())
     }
 
-    /// Something is wrong with the files: they are not used again.
-    pub async fn reject(&self) {
-        if let Some(folder) = &self.shared.folder {
+    /// What an engine made of the files, as it is. Those that it refused for what they hold are not used again.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn judged<T>(&self, outcome: Result<T, Problem>) -> Result<T, Problem> {
+        if let (Err(problem), Some(folder)) = (&outcome, &self.shared.folder)
+            && problem.is_of_a_file()
+        {
             folder.clear().await;
         }
+        outcome
     }
 }

@@ -59,15 +59,8 @@ impl Models {
         let mut download = Download::begin(load, Rc::clone(&turn.control), &progress).await?;
         let weights = download.weights.whole().await?;
         let Download { config, vocabulary, self_check, keeping, .. } = download;
-        let session = match Session::on_cpu(source, Files { config, vocabulary, weights }) {
-            Ok(session) => Rc::new(session),
-            Err(problem) => {
-                if problem.is_of_a_file() {
-                    keeping.reject().await;
-                }
-                return Err(problem);
-            }
-        };
+        let session = Session::on_cpu(source, Files { config, vocabulary, weights });
+        let session = Rc::new(keeping.judged(session).await?);
         let (origin, not_kept) = keeping.keep().await;
         let reference = self_check.as_deref().and_then(Reference::parse);
         let self_check = match &reference {

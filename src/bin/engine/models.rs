@@ -155,15 +155,7 @@ impl Models {
             }
             loader.finish().await
         };
-        let session = match session.await {
-            Ok(session) => session,
-            Err(problem) => {
-                if problem.is_of_a_file() {
-                    keeping.reject().await;
-                }
-                return Err(problem);
-            }
-        };
+        let session = keeping.judged(session.await).await?;
         let kept = keeping.keep().await;
         let reference = self_check.as_deref().and_then(Reference::parse);
         let (settled, self_check, effect) = Default::default();
