@@ -87,17 +87,24 @@ impl Answered {
             200 if from == 0 || self.is_of(known) => Verdict::Begins,
             206 if self.begins_at(from, known) && self.is_of(known) => Verdict::Continues,
             200 | 206 | 416 => Verdict::Changed,
+            // What a server does not know how to answer it will not know later.
+            501 => Verdict::Refuses,
             408 | 429 | 500..=599 => Verdict::Later(self.retry_after),
             _ => Verdict::Refuses,
         }
     }
 
+    /// Whether nothing is said of the file, in an answer to a request of this form.
+    pub(super) fn refuses(&self) -> bool {
+        self.verdict(0, &Known::default()) == Verdict::Refuses
+    }
+
     /// Whether all of the file that is known is what the server would send now. A server that names no version, or is out of
     /// order, says nothing of that: then the file is taken for another, or for the same.
     pub(super) fn is_still(&self, known: &Known) -> bool {
-        match self.status {
-            200 => self.validator.is_some() && self.is_of(known),
-            408 | 429 | 500..=599 => true,
+        match self.verdict(0, &Known::default()) {
+            Verdict::Begins => self.validator.is_some() && self.is_of(known),
+            Verdict::Later(_) => true,
             _ => false,
         }
     }
@@ -163,6 +170,7 @@ mod tests {
             (429, &[("retry-after", "7")], 0, &a, Verdict::Later(Some(Duration::from_secs(7)))),
             (503, &[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], 0, &a, Verdict::Later(None)),
             (404, &[], 0, &a, Verdict::Refuses),
+            (501, &[], 0, &a, Verdict::Refuses),
             (401, &[], 40, &a, Verdict::Refuses),
         ] {
             assert_eq!(
@@ -187,6 +195,13 @@ mod tests {
             assert_eq!(answered(status, headers).is_still(&a), is_still, "{status} {headers:?}");
         }
         assert!(!answered(200, &[]).is_still(&Known::default()));
+    }
+
+    #[test]
+    fn a_server_that_only_sends_files_says_so() {
+        for (status, refuses) in [(405, true), (501, true), (403, true), (200, false), (503, false)] {
+            assert_eq!(answered(status, &[]).refuses(), refuses, "{status}");
+        }
     }
 
     #[test]

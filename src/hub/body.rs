@@ -3,16 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use js_sys::{Array, Reflect, Uint8Array};
+use js_sys::Uint8Array;
 use sha2::{Digest, Sha256};
-use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    Blob, ReadableStream, ReadableStreamDefaultReader, RequestCache, RequestInit, Response, WorkerGlobalScope,
-};
+use web_sys::{Blob, ReadableStream};
 
 use super::answered::{Answered, Known, Verdict};
 use super::control::Control;
+use super::fetch::{Part, Pieces, fetch};
 use super::meter::Meter;
 use super::record::{Stored, hex};
 use super::store::{Folder, Writer};
@@ -68,9 +65,6 @@ pub struct Body<'a> {
     /// The sum that the store has.
     stored_sum: Option<u32>,
 }
-
-/// What a server answers, and the stream of what follows. Nobody fetches that once this is dropped.
-type Answer = (Answered, Option<Pieces>);
 
 impl<'a> Body<'a> {
     /// Opens a file, as far as it is stored; its server is asked for the rest.
@@ -138,13 +132,7 @@ impl<'a> Body<'a> {
             return self.begin().await;
         }
         if stored.is_whole(length) {
-            let is_current = !self.wanted.may_change
-                || match self.ask(0).await? {
-                    // Without a line, what is here is all there is.
-                    None => true,
-                    Some((answered, _)) => answered.is_still(&stored.known()),
-                };
-            if is_current {
+            if !self.wanted.may_change || self.is_current(&stored.known()).await? {
                 self.known = stored.known();
                 self.stored_sum = stored.sum;
                 // Its hash was compared when it came.
@@ -168,6 +156,17 @@ impl<'a> Body<'a> {
         self.begin().await
     }
 
+    /// Whether the server still has the file that is stored.
+    async fn is_current(&self, stored: &Known) -> Result<bool, Problem> {
+        let answer = match self.ask(Part::Head).await? {
+            // Storage services with signed addresses, and small servers, may know nothing but GET.
+            Some((answered, _)) if answered.refuses() => self.ask(Part::From(0)).await?,
+            answer => answer,
+        };
+        // Without a line, what is here is all there is.
+        Ok(answer.is_none_or(|(answered, _)| answered.is_still(stored)))
+    }
+
     /// Fetches the file from its beginning.
     async fn begin(&mut self) -> Result<(), Problem> {
         self.connect(0).await?;
@@ -187,7 +186,7 @@ impl<'a> Body<'a> {
     async fn connect(&mut self, from: u64) -> Result<(), Problem> {
         let mut from = from;
         loop {
-            let (answered, pieces) = match self.ask(from).await? {
+            let (answered, pieces) = match self.ask(Part::From(from)).await? {
                 Some(answer) => answer,
                 // A server that never answered will not answer now.
                 None if self.arrived == 0 => return Err(self.unreachable()),
@@ -231,29 +230,8 @@ impl<'a> Body<'a> {
     }
 
     /// Asks the server once; none if nothing answers.
-    async fn ask(&self, from: u64) -> Result<Option<Answer>, Problem> {
-        let control = &self.shared.control;
-        control.pass().await?;
-        let options = RequestInit::new();
-        options.set_signal(control.signal().as_ref());
-        if self.shared.folder.is_some() {
-            // It is stored here; the browser need not keep it once more.
-            options.set_cache(RequestCache::NoStore);
-        }
-        if from > 0 {
-            let range = Array::of2(&"range".into(), &format!("bytes={from}-").into());
-            options.set_headers(&Array::of1(&range));
-        }
-        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let answer = JsFuture::from(scope.fetch_with_str_and_init(&self.wanted.address, &options)).await;
-        let Ok(response) = answer else {
-            control.pass().await?;
-            return Ok(None);
-        };
-        let response: Response = response.unchecked_into();
-        let header = |name: &str| response.headers().get(name).ok().flatten();
-        let answered = Answered::read(response.status(), &header);
-        Ok(Some((answered, response.body().as_ref().map(Pieces::of))))
+    async fn ask(&self, part: Part) -> Result<Option<(Answered, Option<Pieces>)>, Problem> {
+        fetch(&self.wanted.address, part, self.shared.folder.is_some(), &self.shared.control).await
     }
 
     /// Rests before the server is asked again; longer if it asks for that.
@@ -453,31 +431,5 @@ impl<'a> Body<'a> {
         let detail =
             format!("what came from {} is not the expected file; it was deleted", self.wanted.address);
         self.problem("hash-differs", detail)
-    }
-}
-
-/// The pieces of a stream of the browser's.
-struct Pieces(ReadableStreamDefaultReader);
-
-impl Pieces {
-    fn of(stream: &ReadableStream) -> Pieces {
-        Pieces(stream.get_reader().unchecked_into())
-    }
-
-    /// The next piece; none at the end.
-    async fn next(&self) -> Result<Option<Uint8Array>, JsValue> {
-        let part = JsFuture::from(self.0.read()).await?;
-        if Reflect::get(&part, &"done".into())?.is_truthy() {
-            return Ok(None);
-        }
-        Reflect::get(&part, &"value".into())?.dyn_into().map(Some)
-    }
-}
-
-impl Drop for Pieces {
-    fn drop(&mut self) {
-        // Nobody waits for the rest, so that the browser need not fetch it. A stream that broke refuses even that.
-        let cancelled = JsFuture::from(self.0.cancel());
-        spawn_local(async move { drop(cancelled.await) });
     }
 }

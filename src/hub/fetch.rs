@@ -1,156 +1,87 @@
-//! Fetching a checkpoint's files in a browser's worker, reporting progress in bytes.
+//! One request to a server, and the pieces of what it sends.
 
-use std::cell::Cell;
-use std::rc::Rc;
-
-use futures_util::future;
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Array, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{ReadableStreamDefaultReader, Response, WorkerGlobalScope};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    ReadableStream, ReadableStreamDefaultReader, RequestCache, RequestInit, Response, WorkerGlobalScope,
+};
 
-use super::Source;
-use crate::checkpoint::{CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE};
+use super::answered::Answered;
+use super::control::Control;
 use crate::engine::protocol::Problem;
 
-/// The reference values beside an embedded model.
-const SELF_CHECK_FILE: &str = "selfcheck.json";
-
-/// A file, bytes that arrived so far of all files, and bytes expected in all, where the server says so.
-pub type OnProgress<'a> = &'a dyn Fn(&str, u64, Option<u64>);
-
-/// A checkpoint whose small files are here and whose weights are arriving.
-pub struct Download<'a> {
-    /// `config.json`.
-    pub config: Vec<u8>,
-    /// `tokenizer.json`.
-    pub tokenizer: Vec<u8>,
-    /// `selfcheck.json`, which lies beside the page's own models.
-    pub self_check: Option<Vec<u8>>,
-    /// `model.safetensors`.
-    pub weights: Body<'a>,
+/// What a server is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    /// What it would say before it sends the file.
+    Head,
+    /// The file, from this byte on.
+    From(u64),
 }
 
-impl<'a> Download<'a> {
-    /// Fetches the small files of `source`, so that a wrong folder is known at once, and begins with the weights.
-    ///
-    /// # Errors
-    /// `network` (nothing answered), `http-status` (it answered with an error), `not-a-model-file` (it answered with a
-    /// web page), `truncated` (less arrived than was announced); each names the file and the address.
-    pub async fn begin(source: &Source, progress: OnProgress<'a>) -> Result<Download<'a>, Problem> {
-        let base = source.base();
-        let meter = Meter { progress, arrived: Rc::default() };
-        let fetch = async |file: &'static str| Body::open(&base, file, &meter).await?.whole().await;
-        let self_check = async {
-            match source {
-                Source::Embedded(_) => fetch(SELF_CHECK_FILE).await.map(Some),
-                Source::Url(_) => Ok(None),
-            }
-        };
-        let small = future::try_join3(fetch(CONFIG_FILE), fetch(TOKENIZER_FILE), self_check);
-        let (config, tokenizer, self_check) = small.await?;
-        let weights = Body::open(&base, WEIGHTS_FILE, &meter).await?;
-        Ok(Download { config, tokenizer, self_check, weights })
+/// Asks the server once; none if nothing answers. What it sends is not fetched any longer than its pieces are held.
+///
+/// The browser's own cache is left alone where `is_stored` says that the file is kept elsewhere.
+///
+/// # Errors
+/// `cancelled`.
+pub(super) async fn fetch(
+    address: &str,
+    part: Part,
+    is_stored: bool,
+    control: &Control,
+) -> Result<Option<(Answered, Option<Pieces>)>, Problem> {
+    control.pass().await?;
+    let options = RequestInit::new();
+    options.set_signal(control.signal().as_ref());
+    if is_stored {
+        options.set_cache(RequestCache::NoStore);
     }
-}
-
-/// Counts what arrives.
-#[derive(Clone)]
-struct Meter<'a> {
-    progress: OnProgress<'a>,
-    /// Bytes of all files so far.
-    arrived: Rc<Cell<u64>>,
-}
-
-/// A file that is arriving.
-pub struct Body<'a> {
-    file: &'static str,
-    address: String,
-    reader: Option<ReadableStreamDefaultReader>,
-    announced: Option<u64>,
-    arrived: u64,
-    meter: Meter<'a>,
-}
-
-impl<'a> Body<'a> {
-    async fn open(base: &str, file: &'static str, meter: &Meter<'a>) -> Result<Body<'a>, Problem> {
-        let address = format!("{base}{file}");
-        let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-        let response = JsFuture::from(scope.fetch_with_str(&address)).await;
-        let named = |code: &str, detail: String| named(file, &address, code, detail);
-        let response: Response = response
-            .map_err(|_| named("network", format!("nothing answered at {address}")))?
-            .unchecked_into();
-        if !response.ok() {
-            let status = response.status();
-            return Err(named("http-status", format!("{address} answered with status {status}"))
-                .with("status", status));
+    match part {
+        Part::Head => options.set_method("HEAD"),
+        Part::From(0) => {}
+        Part::From(byte) => {
+            let range = Array::of2(&"range".into(), &format!("bytes={byte}-").into());
+            options.set_headers(&Array::of1(&range));
         }
-        let header = |name: &str| response.headers().get(name).ok().flatten();
-        if header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
-            return Err(named("not-a-model-file", format!("{address} is a web page, not {file}")));
-        }
-        // The announced length counts compressed bytes where there is an encoding; then it tells nothing.
-        let announced = if header("content-encoding").is_some() { None } else { header("content-length") };
-        let announced = announced.and_then(|length| length.parse().ok());
-        let reader = response.body().map(|body| body.get_reader().unchecked_into());
-        Ok(Body { file, address, reader, announced, arrived: 0, meter: meter.clone() })
     }
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    let Ok(response) = JsFuture::from(scope.fetch_with_str_and_init(address, &options)).await else {
+        control.pass().await?;
+        return Ok(None);
+    };
+    let response: Response = response.unchecked_into();
+    let header = |name: &str| response.headers().get(name).ok().flatten();
+    let answered = Answered::read(response.status(), &header);
+    Ok(Some((answered, response.body().as_ref().map(Pieces::of))))
+}
 
-    /// The length of the file, where the server says so.
-    pub fn announced(&self) -> Option<u64> {
-        self.announced
+/// The pieces of a stream of the browser's.
+pub(super) struct Pieces(ReadableStreamDefaultReader);
+
+impl Pieces {
+    pub(super) fn of(stream: &ReadableStream) -> Pieces {
+        Pieces(stream.get_reader().unchecked_into())
     }
 
     /// The next piece; none at the end.
     ///
     /// # Errors
-    /// `truncated`, if the file breaks off, or ends where more or less was announced.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
-        let Some(reader) = &self.reader else { return self.end() };
-        let part = JsFuture::from(reader.read()).await.map_err(|_| {
-            let detail = format!("{} broke off after {} bytes", self.address, self.arrived);
-            named(self.file, &self.address, "truncated", detail).with("loaded", self.arrived)
-        })?;
-        if Reflect::get(&part, &"done".into()).is_ok_and(|done| done.is_truthy()) {
-            return self.end();
+    /// What the browser says of a line that was cut.
+    pub(super) async fn next(&self) -> Result<Option<Uint8Array>, JsValue> {
+        let part = JsFuture::from(self.0.read()).await?;
+        if Reflect::get(&part, &"done".into())?.is_truthy() {
+            return Ok(None);
         }
-        let piece = Reflect::get(&part, &"value".into()).ok().and_then(|value| value.dyn_into().ok());
-        let Some(piece): Option<Uint8Array> = piece else { return self.end() };
-        let length = u64::from(piece.length());
-        self.arrived += length;
-        let before = self.meter.arrived.get();
-        self.meter.arrived.set(before + length);
-        let others = before + length - self.arrived;
-        (self.meter.progress)(self.file, before + length, self.announced.map(|announced| others + announced));
-        Ok(Some(piece.to_vec()))
-    }
-
-    fn end(&self) -> Result<Option<Vec<u8>>, Problem> {
-        let Body { file, address, arrived, .. } = self;
-        match self.announced {
-            Some(expected) if expected != *arrived => {
-                let detail = format!("{address} is {arrived} bytes long where {expected} were announced");
-                let problem = named(file, address, "truncated", detail);
-                Err(problem.with("loaded", arrived).with("total", expected))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// All of it.
-    ///
-    /// # Errors
-    /// As [`Body::next`].
-    pub async fn whole(&mut self) -> Result<Vec<u8>, Problem> {
-        let mut bytes = Vec::new();
-        while let Some(piece) = self.next().await? {
-            bytes.extend(piece);
-        }
-        Ok(bytes)
+        Reflect::get(&part, &"value".into())?.dyn_into().map(Some)
     }
 }
 
-fn named(file: &str, address: &str, code: &str, detail: String) -> Problem {
-    Problem::new(code, detail).with("file", file).with("url", address)
+impl Drop for Pieces {
+    fn drop(&mut self) {
+        // Nobody waits for the rest, so that the browser need not fetch it. A stream that broke refuses even that.
+        let cancelled = JsFuture::from(self.0.cancel());
+        spawn_local(async move { drop(cancelled.await) });
+    }
 }

@@ -21,6 +21,8 @@ mod control;
 #[cfg(target_arch = "wasm32")]
 mod download;
 #[cfg(target_arch = "wasm32")]
+mod fetch;
+#[cfg(target_arch = "wasm32")]
 mod shards;
 #[cfg(target_arch = "wasm32")]
 mod store;

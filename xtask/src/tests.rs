@@ -4,11 +4,15 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::shell::{command, root, run, seconds, timed};
 use crate::{tools, web};
+
+/// The longest that a file of browser tests may take: four times the slowest one here.
+const LONGEST_FILE: Duration = Duration::from_secs(15 * 60);
 
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +119,11 @@ fn lint(selection: &[&str]) -> Result<()> {
 
 fn browser() -> Result<()> {
     let chromium = tools::for_browser()?;
-    // One after the other: they share two cores with a GPU made of software.
-    let runner = ["--test", "--test-concurrency=1", "--test-reporter=spec"];
-    run(command("node").args(runner).args(browser_tests()?).env("CHROMIUM", chromium))
+    // One after the other: they share two cores with a GPU made of software. A file that never ends, or leaves something open,
+    // fails with its name, and the others have their turn.
+    let runner = ["--test", "--test-concurrency=1", "--test-reporter=spec", "--test-force-exit"];
+    let limit = format!("--test-timeout={}", LONGEST_FILE.as_millis());
+    run(command("node").args(runner).arg(limit).args(browser_tests()?).env("CHROMIUM", chromium))
 }
 
 fn browser_tests() -> Result<Vec<PathBuf>> {

@@ -3,6 +3,9 @@
 
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { setTimeout } from "node:timers/promises";
 
 /** Bytes that are written at once. */
 const PIECE = 64 * 1024;
@@ -13,8 +16,8 @@ const hash = (algorithm, bytes) => createHash(algorithm).update(bytes).digest("h
  * Starts a hub on a free port.
  *
  * - `put(name, files)` puts a repository there, or its next commit; `files` gives bytes by name
- * - `requests` lists what was asked for: `{file, from, sent}`, by the file's name (`"api"` for a listing), the first byte
- *   that was asked for, and how many were sent
+ * - `requests` lists what was asked for: `{method, file, from, sent}`, by the file's name (`"api"` for a listing), the
+ *   first byte that was asked for, and how many were sent
  * - `faults` is a list of functions over `{file, from, bytes, request, response, send}`. The first that does not answer
  *   `undefined` has answered the request itself, and is taken off the list unless it answers `"again"`
  * - `plain` leaves the listings out, as a server does that has the files and no more
@@ -51,7 +54,7 @@ export async function startHub({ plain = false } = {}) {
     }
     const [, listed, revision] = /^\/api\/models\/(.+?)\/revision\/(.+)$/.exec(path) ?? [];
     if (listed) {
-      const entry = { file: "api", from: 0, sent: 0 };
+      const entry = { method: request.method, file: "api", from: 0, sent: 0 };
       requests.push(entry);
       const repository = repositories.get(listed);
       if (plain || !repository) return response.writeHead(plain ? 404 : 401).end("no listing");
@@ -71,7 +74,7 @@ export async function startHub({ plain = false } = {}) {
     const stored = /^\/store\/(.+)\/([^/]+)$/.exec(path) ?? [];
     const bytes = repositories.get(stored[1])?.files.get(stored[2]);
     const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-    const entry = { file: stored[2], from, sent: 0, range: request.headers.range };
+    const entry = { method: request.method, file: stored[2], from, sent: 0, range: request.headers.range };
     requests.push(entry);
     const send = sender(entry, request, response);
     if (await spoiled({ file: stored[2], from, bytes, request, response, send })) return;
@@ -111,30 +114,33 @@ export async function startHub({ plain = false } = {}) {
         "content-length": bytes.length - from,
         ...headers,
       });
+      if (request.method === "HEAD") return response.end();
       hub.open += entry.file.endsWith(".safetensors") ? 1 : 0;
       hub.most = Math.max(hub.most, hub.open);
-      try {
+      async function* pieces() {
         for (let at = from; at < Math.min(upTo, bytes.length); at += PIECE) {
           const piece = bytes.subarray(at, Math.min(at + PIECE, upTo));
-          const room = response.write(piece);
           entry.sent += piece.length;
-          if (!room) await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
-          if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
-          if (response.destroyed || request.destroyed) return;
+          yield piece;
+          if (rest > 0) await setTimeout(rest);
         }
-        if (upTo < bytes.length) {
-          // What was written must have left before the line breaks.
-          await new Promise((resolve) => setTimeout(resolve, 100));
-          response.destroy();
-        } else {
-          response.end();
-        }
+        // What was written must have left before the line breaks.
+        if (upTo < bytes.length) await setTimeout(100);
+      }
+      try {
+        await pipeline(Readable.from(pieces(), { highWaterMark: 1 }), response, { end: upTo >= bytes.length });
+        if (upTo < bytes.length) response.destroy();
+      } catch (error) {
+        // Whoever asked may have gone.
+        if (error.code !== "ERR_STREAM_PREMATURE_CLOSE") throw error;
       } finally {
         hub.open -= entry.file.endsWith(".safetensors") ? 1 : 0;
       }
     };
 
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // A test that fails before it closes its hub must not keep the others waiting.
+  server.unref();
   hub.origin = `http://localhost:${server.address().port}`;
   return hub;
 }

@@ -89,6 +89,8 @@ export async function serve({ cors = "*", patch = {}, made = {}, folders = {}, h
     }
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // A test that fails before it closes its server must not keep the others waiting.
+  server.unref();
   const { port } = server.address();
   const close = () => {
     server.closeAllConnections();
