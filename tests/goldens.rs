@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cloze::checkpoint::{self, BertLayer, Checkpoint, Gpt2Layer, Matrix, NumberType, TensorFile};
+use cloze::checkpoint::{Checkpoint, Header, NumberType};
 use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling};
 use cloze::engine::{Loader, Reference, Session};
 use cloze::gpu::{Gpu, Layout, Stored};
@@ -99,7 +99,7 @@ fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
 fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Reviewed {
     let files = files(folder);
     let session = match engine {
-        Engine::Cpu => Session::on_cpu(name, files),
+        Engine::Cpu => pollster::block_on(Session::on_cpu(name, files)),
         Engine::Gpu(gpu) => on_gpu(gpu, name, &files, None),
     };
     let session = session.unwrap_or_else(|problem| panic!("{name}: {problem}"));
@@ -452,41 +452,20 @@ fn a_table_in_parts_is_a_table() {
 
 /// A file whose matrices are rounded as a GPU keeps them: opened again, in single precision.
 fn rounded(files: &Files, weight_type: WeightType) -> Files {
-    let file = TensorFile::parse(files.weights.clone()).expect("a file");
-    let checkpoint = Checkpoint::read(&files.config, file.header()).expect("a checkpoint");
-    let mut matrices = Vec::new();
-    match &checkpoint.network {
-        checkpoint::Network::Bert { weights, .. } => {
-            let tables = [Some(&weights.word), weights.mlm.as_ref().and_then(|head| head.decoder.as_ref())];
-            matrices.extend(tables.into_iter().flatten().map(Matrix::turned));
-            let heads = [&weights.pooler, &weights.nsp].into_iter().flatten();
-            let heads = heads.chain(weights.mlm.as_ref().map(|head| &head.transform));
-            let layers = weights.layers.iter().flat_map(|layer| {
-                let BertLayer { query, key, value, attn_output, intermediate, output, .. } = layer;
-                [query, key, value, attn_output, intermediate, output]
-            });
-            matrices.extend(heads.chain(layers).map(|map| map.weight.clone()));
-        }
-        checkpoint::Network::Gpt2 { weights, .. } => {
-            let tables = [Some(&weights.wte), weights.lm_head.as_ref()];
-            matrices.extend(tables.into_iter().flatten().map(Matrix::turned));
-            let maps = |layer: &Gpt2Layer| {
-                let others = [&layer.c_proj, &layer.c_fc, &layer.mlp_proj];
-                layer.c_attn.iter().chain(others).map(|map| map.weight.clone()).collect::<Vec<_>>()
-            };
-            matrices.extend(weights.layers.iter().flat_map(maps));
-        }
-    }
+    let header = Header::parse(&files.weights).expect("a header");
+    let checkpoint = Checkpoint::read(&files.config, &header).expect("a checkpoint");
     let mut weights = files.weights.clone();
-    for matrix in matrices {
+    for matrix in checkpoint.maps().into_iter().flatten() {
         let (rows, cols) = (matrix.rows, matrix.cols);
         assert_eq!(matrix.tensor.number_type, NumberType::F32);
-        let values = file.vector(&matrix.tensor).expect("numbers");
+        let begin = header.length() + matrix.tensor.bytes.start;
+        let bytes = &files.weights[begin..begin + matrix.tensor.bytes.len()];
+        let values = matrix.tensor.numbers(bytes, &[]).expect("numbers").to_vec();
         let layout = Layout::new(rows, cols, 4, weight_type);
         let stored = Stored::new(layout, |row, col| values[matrix.index(row, col)]);
         for (row, col) in (0..rows).flat_map(|row| (0..cols).map(move |col| (row, col))) {
             let value = stored.opened(row, col) * stored.scale(col);
-            let at = file.header().length() + matrix.tensor.bytes.start + 4 * matrix.index(row, col);
+            let at = begin + 4 * matrix.index(row, col);
             weights[at..at + 4].copy_from_slice(&value.to_le_bytes());
         }
     }
@@ -504,8 +483,9 @@ fn rounded_weights_compute_what_a_reference_rounded_the_same_way_does() {
         for weight_type in [WeightType::F16, WeightType::Int8] {
             let ours = on_gpu(&gpu, name, &files, Some(weight_type)).expect("it loads");
             assert_eq!(ours.weights(), weight_type);
-            let theirs = Session::on_cpu(name, rounded(&files, weight_type)).expect("it loads");
-            let exact = Session::on_cpu(name, files.clone()).expect("it loads");
+            let theirs =
+                pollster::block_on(Session::on_cpu(name, rounded(&files, weight_type))).expect("it loads");
+            let exact = pollster::block_on(Session::on_cpu(name, files.clone())).expect("it loads");
             let mut effect = 0.0_f32;
             for case in &golden.cases {
                 let [ours, theirs, exact] = [&ours, &theirs, &exact].map(|session| {
@@ -819,7 +799,7 @@ fn the_self_check_passes_on_right_numbers_and_fails_on_wrong_ones() {
         let files = files(&folder);
         let mut reference =
             Reference::parse(&read(&folder.join("selfcheck.json"))).expect("it holds reference values");
-        let session = Session::on_cpu(name, files).expect("it loads");
+        let session = pollster::block_on(Session::on_cpu(name, files)).expect("it loads");
         let check = pollster::block_on(session.check(&reference)).expect("it runs");
         assert!(check.ok && check.max_abs_diff <= TOLERANCE, "{name}: {check:?}");
         reference.logits.values[0] += 0.5;

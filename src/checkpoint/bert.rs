@@ -59,14 +59,14 @@ pub struct MlmHead {
 }
 
 impl BertWeights {
-    /// Finds the weights that `config` asks for, and counts them.
+    /// Finds the weights that `config` asks for; gives all of their tensors too.
     ///
     /// Keys may begin with the model's name or not, and layer norms may say `gamma` and `beta` (TensorFlow's names). A head
     /// that the file has nothing of is left out, unless the architecture's name promises it.
     ///
     /// # Errors
     /// A tensor is missing, has another shape, or an unread storage type.
-    pub fn find(config: &BertConfig, header: &Header) -> Result<(BertWeights, usize), CheckpointError> {
+    pub fn find(config: &BertConfig, header: &Header) -> Result<(BertWeights, Vec<Tensor>), CheckpointError> {
         let BertConfig { kind, vocab_size, hidden_size: hidden, .. } = *config;
         let (name, blocks, block_names, mlm_prefix, head_names) = match kind {
             BertKind::Bert => ("bert.", "encoder.layer", BERT_BLOCK, "cls.predictions.", BERT_HEAD),
@@ -100,7 +100,22 @@ impl BertWeights {
             pooler: has_pooler.then(|| reader.linear(&key("pooler.dense"), hidden, hidden)).transpose()?,
             nsp: has_nsp.then(|| reader.linear("cls.seq_relationship", hidden, 2)).transpose()?,
         };
-        Ok((weights, reader.count()))
+        Ok((weights, reader.found()))
+    }
+}
+
+impl BertWeights {
+    /// The matrices of its linear maps, each by itself.
+    pub fn maps(&self) -> Vec<Vec<Matrix>> {
+        let decoder = self.mlm.as_ref().and_then(|head| head.decoder.as_ref());
+        let words = [Some(&self.word), decoder].into_iter().flatten().map(Matrix::turned);
+        let transform = self.mlm.as_ref().map(|head| &head.transform);
+        let heads = [transform, self.pooler.as_ref(), self.nsp.as_ref()].into_iter().flatten();
+        let blocks = self.layers.iter().flat_map(|layer| {
+            let BertLayer { query, key, value, attn_output, intermediate, output, .. } = layer;
+            [query, key, value, attn_output, intermediate, output]
+        });
+        words.chain(heads.chain(blocks).map(|map| map.weight.clone())).map(|matrix| vec![matrix]).collect()
     }
 }
 

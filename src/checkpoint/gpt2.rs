@@ -2,7 +2,7 @@
 //! (Radford et al. 2019).
 
 use super::header::Reader;
-use super::{CheckpointError, Gpt2Config, Gpt2Kind, Header, Linear, Matrix, Norm};
+use super::{CheckpointError, Gpt2Config, Gpt2Kind, Header, Linear, Matrix, Norm, Tensor};
 
 /// All weights of a GPT-2.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +37,14 @@ pub struct Gpt2Layer {
 }
 
 impl Gpt2Weights {
-    /// Finds the weights that `config` asks for, and counts them.
+    /// Finds the weights that `config` asks for; gives all of their tensors too.
     ///
     /// Keys may begin with `transformer.` or not. The causal mask that older files keep (`attn.bias`,
     /// `attn.masked_bias`) is no weight and is left alone.
     ///
     /// # Errors
     /// A tensor is missing, has another shape, or an unread storage type.
-    pub fn find(config: &Gpt2Config, header: &Header) -> Result<(Gpt2Weights, usize), CheckpointError> {
+    pub fn find(config: &Gpt2Config, header: &Header) -> Result<(Gpt2Weights, Vec<Tensor>), CheckpointError> {
         let Gpt2Config { vocab_size, n_embd, .. } = *config;
         let prefix = if header.has_prefix("transformer.") { "transformer." } else { "" };
         let reader = Reader::new(header);
@@ -64,7 +64,20 @@ impl Gpt2Weights {
             ln_f: reader.norm(&key("ln_f"), n_embd)?,
             lm_head: reader.untied(config.tie_word_embeddings, "lm_head.weight", [vocab_size, n_embd])?,
         };
-        Ok((weights, reader.count()))
+        Ok((weights, reader.found()))
+    }
+}
+
+impl Gpt2Weights {
+    /// The matrices of its linear maps: those that read the same and stand side by side together.
+    pub fn maps(&self) -> Vec<Vec<Matrix>> {
+        let words = [Some(&self.wte), self.lm_head.as_ref()].into_iter().flatten();
+        let blocks = self.layers.iter().flat_map(|layer| {
+            let attention = layer.c_attn.iter().map(|map| map.weight.clone()).collect();
+            let others = [&layer.c_proj, &layer.c_fc, &layer.mlp_proj];
+            std::iter::once(attention).chain(others.map(|map| vec![map.weight.clone()]))
+        });
+        words.map(|table| vec![table.turned()]).chain(blocks).collect()
     }
 }
 

@@ -3,14 +3,13 @@
 //!
 //! [`Checkpoint::read`] is the way in: `config.json` and the first bytes of the weights' file tell what the network is and
 //! where each tensor lies, so that an engine can make room before the weights arrive, one by one
-//! ([`TensorStream`]) or all at once ([`TensorFile`]). Every failure is a [`CheckpointError`] that names the file and the
+//! ([`TensorStream`]). Every failure is a [`CheckpointError`] that names the file and the
 //! key. There is no I/O here (that is [`crate::hub`]'s) and no tensor library: the weights are plain numbers, so that
 //! every engine can take them.
 
 mod bert;
 mod config;
 mod error;
-mod file;
 mod gpt2;
 mod header;
 mod shards;
@@ -20,7 +19,6 @@ mod weights;
 pub use bert::{BertLayer, BertWeights, MlmHead};
 pub use config::{Activation, BertConfig, BertKind, Config, Gpt2Config, Gpt2Kind};
 pub use error::CheckpointError;
-pub use file::TensorFile;
 pub use gpt2::{Gpt2Layer, Gpt2Weights};
 pub use header::Header;
 pub use shards::{merged_beginning, shard_names};
@@ -43,8 +41,8 @@ pub const SHARDS_FILE: &str = "model.safetensors.index.json";
 pub struct Checkpoint {
     /// Its sizes and its weights.
     pub network: Network,
-    /// Number of weights; a matrix that is tied to another counts once.
-    pub parameters: usize,
+    /// All of its tensors; a matrix that is tied to another is one with it.
+    pub tensors: Vec<Tensor>,
     /// The smallest type that keeps the file's matrices as they are.
     pub stored: WeightType,
 }
@@ -75,17 +73,30 @@ impl Checkpoint {
     /// # Errors
     /// Whatever is wrong with either, or between them: see [`CheckpointError`].
     pub fn read(config: &[u8], header: &Header) -> Result<Checkpoint, CheckpointError> {
-        let (network, parameters) = match Config::parse(config)? {
+        let (network, tensors) = match Config::parse(config)? {
             Config::Bert(config) => {
-                let (weights, parameters) = BertWeights::find(&config, header)?;
-                (Network::Bert { config, weights }, parameters)
+                let (weights, tensors) = BertWeights::find(&config, header)?;
+                (Network::Bert { config, weights }, tensors)
             }
             Config::Gpt2(config) => {
-                let (weights, parameters) = Gpt2Weights::find(&config, header)?;
-                (Network::Gpt2 { config, weights }, parameters)
+                let (weights, tensors) = Gpt2Weights::find(&config, header)?;
+                (Network::Gpt2 { config, weights }, tensors)
             }
         };
-        Ok(Checkpoint { network, parameters, stored: header.stored() })
+        Ok(Checkpoint { network, tensors, stored: header.stored() })
+    }
+
+    /// Number of weights.
+    pub fn parameters(&self) -> usize {
+        self.tensors.iter().map(|tensor| tensor.count).sum()
+    }
+
+    /// The matrices of its linear maps, `[in, out]`: those that read the same and stand side by side together.
+    pub fn maps(&self) -> Vec<Vec<Matrix>> {
+        match &self.network {
+            Network::Bert { weights, .. } => weights.maps(),
+            Network::Gpt2 { weights, .. } => weights.maps(),
+        }
     }
 
     /// The architecture.

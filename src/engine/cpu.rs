@@ -6,12 +6,13 @@ use burn::tensor::{Device, Tensor};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+use super::loader::{Engine, Loader};
 use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{EngineKind, Problem};
-use super::session::{Session, card, tokenizer};
-use crate::checkpoint::{self, Checkpoint, CheckpointError, TensorFile};
+use super::session::Session;
+use crate::checkpoint::{self, Checkpoint, CheckpointError, Header};
 use crate::hub::Files;
-use crate::models::{Bert, Gpt2, KvCache, Recorder};
+use crate::models::{Bert, Gpt2, KvCache, Recorder, Weights};
 use crate::trace::{Ablation, Activation, Dispatches, Patch, Token, WeightType};
 
 /// The network in Burn.
@@ -26,40 +27,61 @@ enum Forward {
     Gpt2(Box<Gpt2>),
 }
 
+/// The processor.
+pub struct Cpu;
+
+/// A network whose weights are arriving.
+pub struct Loading {
+    checkpoint: Checkpoint,
+    weights: Weights,
+}
+
+impl Engine for Cpu {
+    type Loading = Loading;
+
+    const KIND: EngineKind = EngineKind::Cpu;
+
+    fn weights(&self, _: Option<WeightType>, _: &Checkpoint, _: &Header) -> WeightType {
+        WeightType::F32
+    }
+
+    async fn make_room(&self, checkpoint: &Checkpoint, _: WeightType) -> Result<Loading, Problem> {
+        let weights = Weights::new(checkpoint, &Device::flex())?;
+        Ok(Loading { checkpoint: checkpoint.clone(), weights })
+    }
+
+    fn take(loading: &mut Loading, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
+        loading.weights.take(key, bytes)
+    }
+
+    async fn finish(loading: Loading) -> Result<Box<dyn Network>, Problem> {
+        let Loading { checkpoint, weights: arrived } = loading;
+        let forward = match &checkpoint.network {
+            checkpoint::Network::Bert { config, weights } => {
+                Forward::Bert(Box::new(Bert::new(config, weights, &arrived)?))
+            }
+            checkpoint::Network::Gpt2 { config, weights } => {
+                Forward::Gpt2(Box::new(Gpt2::new(config, weights, &arrived)?))
+            }
+        };
+        Ok(Box::new(CpuNetwork { forward, cache: RefCell::default() }))
+    }
+}
+
 impl Session {
-    /// Reads a checkpoint's files and computes on the CPU.
+    /// A session on the CPU from files that are all here.
     ///
     /// # Errors
     /// Whatever is wrong with one of the files; it is named.
-    pub fn on_cpu(source: &str, files: Files) -> Result<Session, Problem> {
-        let file = TensorFile::parse(files.weights)?;
-        let checkpoint = Checkpoint::read(&files.config, file.header())?;
-        let tokenizer = tokenizer(&files.vocabulary)?;
-        let network = CpuNetwork::new(&checkpoint, &file)?;
-        Session::new(
-            card(source, &checkpoint),
-            tokenizer,
-            EngineKind::Cpu,
-            [WeightType::F32, checkpoint.stored],
-            Box::new(network),
-        )
+    pub async fn on_cpu(source: &str, files: Files) -> Result<Session, Problem> {
+        let Files { config, vocabulary, weights } = files;
+        let mut loader = Loader::new(source, config, &vocabulary, Some(weights.len() as u64), Cpu, None)?;
+        loader.push(&weights).await?;
+        loader.finish().await
     }
 }
 
 impl CpuNetwork {
-    fn new(checkpoint: &Checkpoint, file: &TensorFile) -> Result<CpuNetwork, CheckpointError> {
-        let device = Device::flex();
-        let forward = match &checkpoint.network {
-            checkpoint::Network::Bert { config, weights } => {
-                Forward::Bert(Box::new(Bert::new(config, weights, file, &device)?))
-            }
-            checkpoint::Network::Gpt2 { config, weights } => {
-                Forward::Gpt2(Box::new(Gpt2::new(config, weights, file, &device)?))
-            }
-        };
-        Ok(CpuNetwork { forward, cache: RefCell::default() })
-    }
-
     /// The hidden state that a patch takes from another run.
     async fn row(&self, patch: &Patch, tokens: &[Token]) -> Result<Vec<f32>, Problem> {
         let want = [patch.hook];

@@ -1,7 +1,7 @@
 //! A loaded model and its tokenizer answer requests. The page speaks to it by the messages of [`protocol`].
 //!
-//! [`Session`] is one loaded model on one engine: [`Session::on_cpu`] has the network in Burn, a [`Loader`] brings it to a
-//! GPU. The two workers around it (`src/bin/`) do the talking: one has the GPU and nothing of Burn, the other the CPU.
+//! [`Session`] is one loaded model on one engine, to which a [`Loader`] brought it: a GPU, or the [`Cpu`] with the network in
+//! Burn. The two workers around it (`src/bin/`) do the talking: one has the GPU and nothing of Burn, the other the CPU.
 
 pub mod protocol;
 
@@ -16,6 +16,8 @@ mod generate;
 #[cfg(feature = "engine")]
 mod gpu;
 #[cfg(feature = "engine")]
+mod loader;
+#[cfg(feature = "engine")]
 mod network;
 #[cfg(feature = "engine")]
 mod session;
@@ -23,6 +25,8 @@ mod session;
 #[cfg(feature = "engine")]
 pub use check::Reference;
 #[cfg(feature = "engine")]
-pub use gpu::Loader;
+pub use cpu::Cpu;
+#[cfg(feature = "engine")]
+pub use loader::{Engine, Loader};
 #[cfg(feature = "engine")]
 pub use session::Session;

@@ -8,7 +8,7 @@ use crate::gpu::{Best, Drawn};
 use crate::trace::{Ablation, Activation, Dispatches, Hook, Token};
 
 /// A network of either family on one engine.
-pub(super) trait Network {
+pub trait Network {
     /// Computes one pass.
     ///
     /// # Errors
@@ -37,7 +37,7 @@ pub(super) trait Network {
 }
 
 /// What is to be computed.
-pub(super) struct Pass<'a> {
+pub struct Pass<'a> {
     /// The input.
     pub tokens: &'a [Token],
     /// The positions whose logits are wanted.
@@ -60,7 +60,7 @@ pub(super) fn input(tokens: &[Token]) -> (Vec<u32>, Vec<u32>) {
 }
 
 /// What came of it.
-pub(super) struct Outcome {
+pub struct Outcome {
     /// `[predicted positions, vocabulary]`; empty without a head, and where the best are given.
     pub logits: Vec<f32>,
     /// The best for each predicted position, where these are enough and their engine finds them.

@@ -31,18 +31,14 @@ pub struct Session {
 
 impl Session {
     /// A session of a network, with how its weights are kept, and how the file keeps them.
-    ///
-    /// # Errors
-    /// `tokenizer-mismatch` if the tokenizer has pieces that the model does not know.
     pub(super) fn new(
         card: ModelCard,
         tokenizer: Tokenizer,
         engine: EngineKind,
         [weights, file]: [WeightType; 2],
         network: Box<dyn Network>,
-    ) -> Result<Session, Problem> {
-        tokenizer.check_vocabulary(card.family, card.vocabulary)?;
-        Ok(Session { card, tokenizer, engine, weights, file, network })
+    ) -> Session {
+        Session { card, tokenizer, engine, weights, file, network }
     }
 
     /// The model's sizes.
@@ -358,7 +354,7 @@ pub(super) fn tokenizer(vocabulary: &Vocabulary) -> Result<Tokenizer, Tokenizati
 /// What is known of a checkpoint.
 pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
     let source = source.to_owned();
-    let parameters = checkpoint.parameters;
+    let parameters = checkpoint.parameters();
     match &checkpoint.network {
         checkpoint::Network::Bert { config, weights } => ModelCard {
             source,

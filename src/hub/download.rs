@@ -342,26 +342,6 @@ impl Weights<'_> {
             Weights::Several(shards) => shards.next().await,
         }
     }
-
-    /// All of it, for engines that keep the weights in memory.
-    ///
-    /// # Errors
-    /// As [`Body::next`]; `no-memory`, before anything was fetched, if there is no room for it.
-    pub async fn whole(&mut self) -> Result<Vec<u8>, Problem> {
-        let mut bytes = Vec::new();
-        if let Some(length) = self.announced()
-            && usize::try_from(length).ok().and_then(|length| bytes.try_reserve_exact(length).ok()).is_none()
-        {
-            let detail =
-                format!("there is no memory for {length} bytes of weights; choose a smaller checkpoint");
-            let problem = Problem::new("no-memory", detail).with("file", WEIGHTS_FILE);
-            return Err(problem.with("key", WEIGHTS_FILE).with("bytes", length));
-        }
-        while let Some(piece) = self.next().await? {
-            bytes.extend(piece);
-        }
-        Ok(bytes)
-    }
 }
 
 impl Keeping<'_> {

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
 use burn::tensor::activation::tanh;
-use burn::tensor::{Device, Tensor};
 use cloze_arithmetic::Panels;
 
-use super::Recorder;
 use super::dense::{self, Dense, Norm, activate};
-use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
-use crate::checkpoint::{self, Activation, BertConfig, BertLayer, BertWeights, CheckpointError, TensorFile};
+use super::parts::{Heads, Visible, attend, keep, lookup, split_heads};
+use super::{Recorder, Weights};
+use crate::checkpoint::{self, Activation, BertConfig, BertLayer, BertWeights, CheckpointError};
 use crate::trace::{Ablation, Embedding, Hook, Sight};
 
 /// The network with its heads; a head that the checkpoint lacks is none.
@@ -59,17 +59,11 @@ pub struct Output {
 }
 
 impl Bert {
-    /// Puts a checkpoint's weights on a device.
+    /// The network of a checkpoint whose tensors have all arrived.
     ///
     /// # Errors
     /// [`CheckpointError::NotFinite`] for a weight that is no number.
-    pub fn new(
-        config: &BertConfig,
-        weights: &BertWeights,
-        file: &TensorFile,
-        device: &Device,
-    ) -> Result<Bert, CheckpointError> {
-        let read = Weights { file, device };
+    pub fn new(config: &BertConfig, weights: &BertWeights, read: &Weights) -> Result<Bert, CheckpointError> {
         let word = read.words(&weights.word)?;
         let eps = config.layer_norm_eps;
         let mlm = |head: &checkpoint::MlmHead| {
@@ -79,7 +73,7 @@ impl Bert {
                 activation: config.head_act,
                 norm: read.norm(&head.norm, eps)?,
                 decoder: decoder.unwrap_or_else(|| word.clone()),
-                bias: file.vector(&head.decoder_bias)?,
+                bias: read.vector(&head.decoder_bias)?,
             })
         };
         let linear = |map: &Option<checkpoint::Linear>| map.as_ref().map(|map| read.dense(map)).transpose();
@@ -89,7 +83,7 @@ impl Bert {
             token_type: weights.token_type.as_ref().map(|table| read.table(table)).transpose()?,
             embed_norm: read.norm(&weights.embed_norm, eps)?,
             layers: layers
-                .map(|(index, layer)| Layer::new(index, config, layer, &read))
+                .map(|(index, layer)| Layer::new(index, config, layer, read))
                 .collect::<Result<_, _>>()?,
             pooler: linear(&weights.pooler)?,
             next_sentence: linear(&weights.nsp)?,
@@ -157,7 +151,7 @@ impl Layer {
         index: usize,
         config: &BertConfig,
         weights: &BertLayer,
-        read: &Weights<'_>,
+        read: &Weights,
     ) -> Result<Layer, CheckpointError> {
         let eps = config.layer_norm_eps;
         Ok(Layer {

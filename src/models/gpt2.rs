@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use cloze_arithmetic::Panels;
 
-use super::Recorder;
 use super::dense::{self, Dense, Norm, activate};
-use super::parts::{Heads, Visible, Weights, attend, keep, lookup, split_heads};
-use crate::checkpoint::{Activation, CheckpointError, Gpt2Config, Gpt2Layer, Gpt2Weights, TensorFile};
+use super::parts::{Heads, Visible, attend, keep, lookup, split_heads};
+use super::{Recorder, Weights};
+use crate::checkpoint::{Activation, CheckpointError, Gpt2Config, Gpt2Layer, Gpt2Weights};
 use crate::trace::{Ablation, Embedding, Hook, Sight};
 
 /// The network with its language-model head.
@@ -93,24 +93,18 @@ impl KvCache {
 }
 
 impl Gpt2 {
-    /// Puts a checkpoint's weights on a device.
+    /// The network of a checkpoint whose tensors have all arrived.
     ///
     /// # Errors
     /// [`CheckpointError::NotFinite`] for a weight that is no number.
-    pub fn new(
-        config: &Gpt2Config,
-        weights: &Gpt2Weights,
-        file: &TensorFile,
-        device: &Device,
-    ) -> Result<Gpt2, CheckpointError> {
-        let read = Weights { file, device };
+    pub fn new(config: &Gpt2Config, weights: &Gpt2Weights, read: &Weights) -> Result<Gpt2, CheckpointError> {
         let wte = read.words(&weights.wte)?;
         let lm_head = weights.lm_head.as_ref().map(|head| read.words(head)).transpose()?;
         let layers = weights.layers.iter().enumerate();
         Ok(Gpt2 {
             wpe: read.table(&weights.wpe)?,
             layers: layers
-                .map(|(index, layer)| Layer::new(index, config, layer, &read))
+                .map(|(index, layer)| Layer::new(index, config, layer, read))
                 .collect::<Result<_, _>>()?,
             ln_f: read.norm(&weights.ln_f, config.layer_norm_epsilon)?,
             lm_head: lm_head.unwrap_or_else(|| wte.clone()),
@@ -164,7 +158,7 @@ impl Layer {
         index: usize,
         config: &Gpt2Config,
         weights: &Gpt2Layer,
-        read: &Weights<'_>,
+        read: &Weights,
     ) -> Result<Layer, CheckpointError> {
         let eps = config.layer_norm_epsilon;
         Ok(Layer {

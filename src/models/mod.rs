@@ -8,7 +8,9 @@ mod dense;
 pub mod gpt2;
 mod parts;
 mod recorder;
+mod weights;
 
 pub use bert::Bert;
 pub use gpt2::{Gpt2, KvCache};
 pub use recorder::Recorder;
+pub use weights::Weights;

@@ -1,65 +1,10 @@
-//! What both networks are made of: layers filled with a checkpoint's weights, and attention.
-
-use std::sync::Arc;
+//! What both networks are made of: embeddings, and attention.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use cloze_arithmetic::Panels;
 
 use super::Recorder;
-use super::dense::{Dense, Norm, context, scores, softmax};
-use crate::checkpoint::{self, CheckpointError, Matrix, TensorFile};
+use super::dense::{context, scores, softmax};
 use crate::trace::{Ablation, Embedding, Hook, Sight};
-
-/// Takes tensors out of a checkpoint's file.
-pub(super) struct Weights<'a> {
-    pub file: &'a TensorFile,
-    pub device: &'a Device,
-}
-
-impl Weights<'_> {
-    /// A table that is only looked up in, `[rows, columns]`.
-    pub(super) fn table(&self, matrix: &Matrix) -> Result<Tensor<2>, CheckpointError> {
-        let values = self.file.vector(&matrix.tensor)?;
-        Ok(Tensor::from_data(TensorData::new(values, [matrix.rows, matrix.cols]), self.device))
-    }
-
-    /// A table of words, `[words, hidden]`, as the map from a hidden state to a score for each word.
-    pub(super) fn words(&self, table: &Matrix) -> Result<Arc<Panels>, CheckpointError> {
-        Ok(Arc::new(self.panels(&table.turned())?))
-    }
-
-    pub(super) fn dense(&self, linear: &checkpoint::Linear) -> Result<Dense, CheckpointError> {
-        self.side_by_side(std::slice::from_ref(linear))
-    }
-
-    /// Maps of the same input whose outputs stand side by side, as one.
-    pub(super) fn side_by_side(&self, maps: &[checkpoint::Linear]) -> Result<Dense, CheckpointError> {
-        let (mut weights, mut bias) = (Vec::new(), Vec::new());
-        for map in maps {
-            weights.push((&map.weight, self.file.vector(&map.weight.tensor)?));
-            if let Some(more) = &map.bias {
-                bias.extend(self.file.vector(more)?);
-            }
-        }
-        let width = |index: usize| weights.get(index).map_or(1, |(matrix, _)| matrix.cols);
-        let inputs = weights.first().map_or(0, |(matrix, _)| matrix.rows);
-        let panels = Panels::new(inputs, width(0) * weights.len(), |row, col| {
-            let (matrix, values) = &weights[col / width(0)];
-            values[matrix.index(row, col % width(0))]
-        });
-        Ok(Dense::new(panels, bias))
-    }
-
-    /// `[in, out]`, whichever way it lies in the file.
-    fn panels(&self, matrix: &Matrix) -> Result<Panels, CheckpointError> {
-        let values = self.file.vector(&matrix.tensor)?;
-        Ok(Panels::new(matrix.rows, matrix.cols, |row, col| values[matrix.index(row, col)]))
-    }
-
-    pub(super) fn norm(&self, norm: &checkpoint::Norm, epsilon: f64) -> Result<Norm, CheckpointError> {
-        Ok(Norm::new(self.file.vector(&norm.gamma)?, self.file.vector(&norm.beta)?, epsilon as f32))
-    }
-}
 
 /// Rows of a table: `[rows, hidden]` and ids to `[ids, hidden]`.
 pub(super) fn lookup(table: &Tensor<2>, ids: &[u32]) -> Tensor<2> {

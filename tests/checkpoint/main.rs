@@ -10,9 +10,9 @@ use std::panic::catch_unwind;
 use std::path::PathBuf;
 
 use burn::tensor::Device;
-use cloze::checkpoint::{Arrived, Checkpoint, CheckpointError, Network, TensorFile, TensorStream};
+use cloze::checkpoint::{Arrived, Checkpoint, CheckpointError, Network, TensorStream};
 use cloze::engine::protocol::Problem;
-use cloze::models::{Bert, Gpt2};
+use cloze::models::{Bert, Gpt2, Weights};
 use cloze::tokenization::{TokenizationError, Tokenizer};
 use cloze::trace::Family;
 use memory::measured;
@@ -40,31 +40,31 @@ fn read(checkpoint: &str, file: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Reads a checkpoint and all of its weights.
-fn load(config: &[u8], weights: Vec<u8>) -> Result<Checkpoint, CheckpointError> {
-    let file = TensorFile::parse(weights)?;
-    let checkpoint = Checkpoint::read(config, file.header())?;
-    match &checkpoint.network {
-        Network::Bert { config, weights } => drop(Bert::new(config, weights, &file, &Device::flex())?),
-        Network::Gpt2 { config, weights } => drop(Gpt2::new(config, weights, &file, &Device::flex())?),
-    }
-    Ok(checkpoint)
-}
-
-/// Reads a checkpoint whose weights arrive in pieces, up to their values; its length may have been announced.
-fn stream(config: &[u8], weights: &[u8], announced: bool) -> Result<(), CheckpointError> {
+/// Reads a checkpoint whose weights arrive in pieces, and makes a network of them; its length may have been announced.
+fn load(config: &[u8], weights: &[u8], announced: bool) -> Result<Checkpoint, CheckpointError> {
     let mut stream = TensorStream::new(announced.then_some(weights.len() as u64));
-    let mut header = None;
+    let mut model = None;
     for mut piece in weights.chunks(997) {
         while let Some(arrived) = stream.push(&mut piece)? {
-            if let Arrived::Header(found) = arrived {
-                Checkpoint::read(config, &found)?;
-                header = Some(found);
+            match (arrived, &mut model) {
+                (Arrived::Header(header), _) => {
+                    let checkpoint = Checkpoint::read(config, &header)?;
+                    let weights = Weights::new(&checkpoint, &Device::flex())?;
+                    model = Some((checkpoint, header, weights));
+                }
+                (Arrived::Tensor(key, bytes), Some((_, _, weights))) => weights.take(key, bytes)?,
+                (Arrived::Tensor(..), None) => unreachable!("the header comes first"),
             }
         }
     }
     let short = CheckpointError::Truncated { expected: stream.taken() + 1, found: stream.taken() };
-    header.ok_or(short)?.check_length(stream.taken())
+    let (checkpoint, header, arrived) = model.ok_or(short)?;
+    header.check_length(stream.taken())?;
+    match &checkpoint.network {
+        Network::Bert { config, weights } => drop(Bert::new(config, weights, &arrived)?),
+        Network::Gpt2 { config, weights } => drop(Gpt2::new(config, weights, &arrived)?),
+    }
+    Ok(checkpoint)
 }
 
 /// A checkpoint with something done to it.
@@ -331,40 +331,30 @@ fn sizes(sound: &Sound, out: &mut Vec<Mutation>) {
 }
 
 fn check(mutation: &Mutation) {
-    let what = &mutation.what;
-    let (config, weights) = (mutation.config.clone(), mutation.weights.clone());
-    let config_again = config.clone();
-    let limit = 2 * mutation.weights.len().max(mutation.config.len()) + SLACK;
-    let (outcome, largest) = measured(|| catch_unwind(|| load(&config, weights)));
-    assert!(
-        largest <= limit,
-        "{what}: an allocation of {largest} bytes, for a file of {}",
-        mutation.weights.len()
-    );
-    let result = outcome.unwrap_or_else(|_| panic!("{what}: it panicked"));
-    if let Err(error) = &result {
-        says_what_to_do(error.file(), &error.to_string());
-    }
-    for announced in [true, false] {
-        let (streamed, largest) =
-            measured(|| catch_unwind(|| stream(&config_again, &mutation.weights, announced)));
-        assert!(largest <= limit, "{what}: an allocation of {largest} bytes while it arrives");
-        let streamed = streamed.unwrap_or_else(|_| panic!("{what}: it panicked while it arrived"));
-        // What is wrong with values is seen by whoever takes them.
-        match &result {
-            Ok(_) | Err(CheckpointError::NotFinite { .. }) => assert_eq!(streamed, Ok(()), "{what}"),
-            Err(error) => {
-                let other = streamed.err().unwrap_or_else(|| panic!("{what}: it arrived"));
-                // That the file is too short or too long may be seen before or after what is in it.
-                let codes = [error.clone(), other].map(|error| Problem::from(error).code);
-                let same = codes[0] == codes[1]
-                    || codes.iter().any(|code| ["truncated", "corrupt-header"].contains(&code.as_str()));
-                assert!(same, "{what}: {codes:?}");
-            }
+    let Mutation { what, config, weights, expected } = mutation;
+    let limit = 2 * weights.len().max(config.len()) + SLACK;
+    let [announced, unannounced] = [true, false].map(|announced| {
+        let (outcome, largest) = measured(|| catch_unwind(|| load(config, weights, announced)));
+        assert!(
+            largest <= limit,
+            "{what}: an allocation of {largest} bytes, for a file of {}",
+            weights.len()
+        );
+        let result = outcome.unwrap_or_else(|_| panic!("{what}: it panicked"));
+        if let Err(error) = &result {
+            says_what_to_do(error.file(), &error.to_string());
         }
-    }
-    let Some((code, key)) = &mutation.expected else { return };
-    let error = result.err().unwrap_or_else(|| panic!("{what}: it was read"));
+        result
+    });
+    // That the file is too short or too long may be seen before or after what is in it.
+    let codes = [&announced, &unannounced]
+        .map(|result| result.as_ref().err().map(|error| Problem::from(error.clone()).code));
+    let of_length = |code: &Option<String>| {
+        code.as_ref().is_some_and(|code| ["truncated", "corrupt-header"].contains(&code.as_str()))
+    };
+    assert!(codes[0] == codes[1] || codes.iter().any(of_length), "{what}: {codes:?}");
+    let Some((code, key)) = expected else { return };
+    let error = announced.err().unwrap_or_else(|| panic!("{what}: it was read"));
     let sentence = error.to_string();
     assert!(sentence.contains(key.as_str()), "{what}: {sentence}");
     let problem = Problem::from(error);
@@ -383,7 +373,7 @@ fn a_damaged_checkpoint_is_refused_or_read_but_never_panics_or_fills_the_memory(
     let mut mutations = Vec::new();
     for name in CHECKPOINTS {
         let sound = Sound::read(name);
-        load(&sound.config, sound.weights.clone()).expect("it is sound");
+        load(&sound.config, &sound.weights, true).expect("it is sound");
         for mutate in [truncations, flipped_bytes, header_lengths, hostile_headers, tensors, sizes] {
             mutate(&sound, &mut mutations);
         }
@@ -398,7 +388,7 @@ fn a_small_file_that_claims_to_be_a_large_model_costs_nothing() {
         "num_attention_heads": 128, "intermediate_size": 65_536, "max_position_embeddings": 100_000});
     let config = serde_json::to_vec(&config).expect("it is JSON");
     let weights = read("bert-3-heads", "model.safetensors");
-    let (result, largest) = measured(|| load(&config, weights));
+    let (result, largest) = measured(|| load(&config, &weights, true));
     assert!(matches!(result, Err(CheckpointError::WrongShape { .. })), "{result:?}");
     assert!(largest < SLACK, "{largest} bytes");
 }
@@ -435,11 +425,11 @@ fn every_spelling_of_a_checkpoint_is_read() {
         ("gpt-neo", Family::Gpt2, Some(GPT_NEO)),
         ("gpt-neo-local", Family::Gpt2, None),
     ] {
-        let loaded = load(&read(name, "config.json"), read(name, "model.safetensors"))
+        let loaded = load(&read(name, "config.json"), &read(name, "model.safetensors"), true)
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(loaded.family(), family, "{name}");
         if let Some(parameters) = parameters {
-            assert_eq!(loaded.parameters, parameters, "{name}");
+            assert_eq!(loaded.parameters(), parameters, "{name}");
         }
         check_heads(name, &loaded);
     }

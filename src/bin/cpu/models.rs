@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use cloze::engine::protocol::{Answer, Ask, EngineKind, EngineStatus, Load, News, Problem};
-use cloze::engine::{Reference, Session};
-use cloze::hub::{Download, Files};
+use cloze::engine::{Cpu, Session};
+use cloze::hub::Download;
 use cloze::trace::Family;
 
-use crate::worker::downloads::{Downloads, forget, stored};
+use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
 use crate::worker::{Answers, post, progress, webgpu};
 
 /// The loaded models.
@@ -56,13 +56,9 @@ impl Models {
         }
         let progress = progress(source);
         let turn = self.downloads.begin(source).await;
-        let mut download = Download::begin(load, Rc::clone(&turn.control), &progress).await?;
-        let weights = download.weights.whole().await?;
-        let Download { config, vocabulary, self_check, keeping, .. } = download;
-        let session = Session::on_cpu(source, Files { config, vocabulary, weights });
-        let session = Rc::new(keeping.judged(session).await?);
-        let (origin, not_kept) = keeping.keep().await;
-        let reference = self_check.as_deref().and_then(Reference::parse);
+        let download = Download::begin(load, Rc::clone(&turn.control), &progress).await?;
+        let Arrived { session, reference, kept: (origin, not_kept) } = arrive(load, download, Cpu).await?;
+        let session = Rc::new(session);
         let self_check = match &reference {
             Some(reference) => session.check(reference).await.ok(),
             None => None,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use cloze::engine::Session;
 use cloze::engine::protocol::{
-    Answer, Ask, EngineKind, EngineStatus, Instead, Load, News, Origin, Problem, RoundingEffect, SelfCheck,
+    Answer, Ask, EngineKind, EngineStatus, Instead, Load, News, Problem, RoundingEffect, SelfCheck,
 };
-use cloze::engine::{Loader, Reference, Session};
 use cloze::hub::Download;
 use cloze::trace::Family;
 use futures_util::lock::Mutex;
@@ -17,7 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::cpu::Cpu;
 use crate::gpu::Gpu;
-use crate::worker::downloads::{Downloads, forget, stored};
+use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
 use crate::worker::{Answers, post, progress};
 
 /// How long the self-check waits for the page's first request, which it would keep waiting.
@@ -35,12 +35,9 @@ enum Place {
 
 /// A model on the GPU.
 struct OnGpu {
-    session: Session,
+    model: Arrived,
     /// How the page asked for it.
     load: Load,
-    reference: Option<Reference>,
-    /// Where it is from, and why the browser does not keep it for the next time.
-    kept: (Option<Origin>, Option<Problem>),
     /// Whether its numbers are believed, for good.
     settled: Cell<bool>,
     /// How they compared with the reference.
@@ -79,7 +76,7 @@ impl Answers for Models {
                 let effect = self.measure(&model).await;
                 return Some(effect.map(|effect| Answer::Measured { effect }));
             }
-            Some(Place::Gpu(model)) => match model.session.answer(&ask).await {
+            Some(Place::Gpu(model)) => match model.session().answer(&ask).await {
                 Err(problem) if problem.is_of_the_gpu() => {
                     // Nothing is lost: the CPU does it again.
                     if let Err(problem) = Rc::clone(&self).leave_gpu(&model, problem).await {
@@ -95,10 +92,14 @@ impl Answers for Models {
 }
 
 impl OnGpu {
+    fn session(&self) -> &Session {
+        &self.model.session
+    }
+
     /// Compares its values with the reference, where there is one.
     async fn check(&self) -> Result<Option<SelfCheck>, Problem> {
-        let Some(reference) = &self.reference else { return Ok(None) };
-        let check = self.session.check(reference).await?;
+        let Some(reference) = &self.model.reference else { return Ok(None) };
+        let check = self.session().check(reference).await?;
         if check.ok {
             return Ok(Some(check));
         }
@@ -121,7 +122,7 @@ impl Models {
             }
             Err(problem) => return Err(problem),
         };
-        let card = model.session.card().clone();
+        let card = model.session().card().clone();
         if engine == Some(EngineKind::WebGpu) {
             // Whoever insists on the GPU waits for the check, and keeps the model that was there if it fails.
             self.prove(&model).await?;
@@ -145,21 +146,9 @@ impl Models {
         // The device is made while the files are on their way.
         let download = Download::begin(load, Rc::clone(&turn.control), &progress);
         let (gpu, download) = futures_util::future::join(self.gpu.device(), download).await;
-        let gpu = gpu?;
-        let Download { config, vocabulary, self_check, mut weights, keeping } = download?;
-        let session = async {
-            let mut loader =
-                Loader::new(source, config, &vocabulary, weights.announced(), gpu, load.weights)?;
-            while let Some(piece) = weights.next().await? {
-                loader.push(&piece).await?;
-            }
-            loader.finish().await
-        };
-        let session = keeping.judged(session.await).await?;
-        let kept = keeping.keep().await;
-        let reference = self_check.as_deref().and_then(Reference::parse);
+        let model = arrive(load, download?, gpu?).await?;
         let (settled, self_check, effect) = Default::default();
-        Ok(OnGpu { session, load: load.clone(), reference, kept, settled, self_check, effect })
+        Ok(OnGpu { model, load: load.clone(), settled, self_check, effect })
     }
 
     async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {
@@ -178,12 +167,12 @@ impl Models {
 
     /// What a model's weights lose by the type that they are kept in; none where it is the file's.
     async fn measure(&self, model: &OnGpu) -> Result<Option<RoundingEffect>, Problem> {
-        if !model.session.is_rounded() {
+        if !model.session().is_rounded() {
             return Ok(None);
         }
-        let full = Load { weights: Some(model.session.stored()), ..model.load.clone() };
+        let full = Load { weights: Some(model.session().stored()), ..model.load.clone() };
         let full = self.load_on_gpu(&full).await?;
-        model.effect.set(Some(model.session.effect(&full.session).await?));
+        model.effect.set(Some(model.session().effect(&full.session()).await?));
         self.tell(model);
         Ok(model.effect.get())
     }
@@ -193,7 +182,7 @@ impl Models {
     async fn prove(&self, model: &OnGpu) -> Result<(), Problem> {
         let check = model.check().await?;
         if check.is_none() && !self.gpu.proven.get() {
-            let own = match model.session.card().family {
+            let own = match model.session().card().family {
                 Family::Bert => "bert",
                 Family::Gpt2 => "gpt",
             };
@@ -219,18 +208,18 @@ impl Models {
     }
 
     fn is_current(&self, model: &Rc<OnGpu>) -> bool {
-        let current = self.places.borrow().get(&model.session.card().family).cloned();
+        let current = self.places.borrow().get(&model.session().card().family).cloned();
         matches!(current, Some(Place::Gpu(current)) if Rc::ptr_eq(&current, model))
     }
 
     /// Tells the page where a model computes.
     fn tell(&self, model: &OnGpu) {
         let adapter = self.gpu.adapter();
-        let (origin, not_kept) = model.kept.clone();
+        let (origin, not_kept) = model.model.kept.clone();
         let status = EngineStatus {
-            model: model.session.card().clone(),
-            engine: model.session.engine(),
-            weights: model.session.weights(),
+            model: model.session().card().clone(),
+            engine: model.session().engine(),
+            weights: model.session().weights(),
             settled: model.settled.get(),
             software: adapter.as_ref().is_some_and(|adapter| adapter.software),
             adapter: adapter.map(|adapter| adapter.name),
@@ -271,7 +260,7 @@ impl Models {
             return;
         }
         let Ok(model) = self.load_on_gpu(load).await.map(Rc::new) else { return };
-        let family = model.session.card().family;
+        let family = model.session().card().family;
         if self.prove(&model).await.is_err() {
             return;
         }

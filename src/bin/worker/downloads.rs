@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use cloze::engine::protocol::{Act, Answer, Problem};
-use cloze::hub::{Control, Store};
+use cloze::engine::protocol::{Act, Answer, Load, Origin, Problem};
+use cloze::engine::{Engine, Loader, Reference, Session};
+use cloze::hub::{Control, Download, Store};
 use futures_util::lock::{Mutex, OwnedMutexGuard};
 
 /// Every source that was asked for, with whoever loads it now.
@@ -46,6 +47,35 @@ impl Downloads {
             Act::Cancel => control.cancel(),
         }
     }
+}
+
+/// A model that has arrived.
+pub(crate) struct Arrived {
+    pub session: Session,
+    /// Values that it must find again, where there are any.
+    pub reference: Option<Reference>,
+    /// Where it is from, and why the browser does not keep it for the next time.
+    pub kept: (Option<Origin>, Option<Problem>),
+}
+
+/// Brings a checkpoint to an engine while it arrives.
+pub(crate) async fn arrive<E: Engine>(
+    load: &Load,
+    download: Download<'_>,
+    engine: E,
+) -> Result<Arrived, Problem> {
+    let Download { config, vocabulary, self_check, mut weights, keeping } = download;
+    let session = async {
+        let announced = weights.announced();
+        let mut loader = Loader::new(&load.source, config, &vocabulary, announced, engine, load.weights)?;
+        while let Some(piece) = weights.next().await? {
+            loader.push(&piece).await?;
+        }
+        loader.finish().await
+    };
+    let session = keeping.judged(session.await).await?;
+    let kept = keeping.keep().await;
+    Ok(Arrived { session, reference: self_check.as_deref().and_then(Reference::parse), kept })
 }
 
 /// Which checkpoints the browser keeps: none where it keeps nothing.

@@ -176,7 +176,7 @@ mod tests {
             let (config, tokenizer) = (read("config.json"), read("tokenizer.json"));
             let vocabulary = Vocabulary::Tokenizer(tokenizer);
             let files = Files { config, vocabulary, weights: read("model.safetensors") };
-            let session = Session::on_cpu(name, files).unwrap();
+            let session = pollster::block_on(Session::on_cpu(name, files)).unwrap();
             let card = session.card().clone();
             let want = [Hook::Q, Hook::K, Hook::AttnScores, Hook::Pattern, Hook::Mask].into_iter();
             let want = want.flat_map(|hook| (0..card.layers).map(hook)).collect();
