@@ -11,8 +11,8 @@ use crate::hub::Vocabulary;
 use crate::lesson::sampling::softmax;
 use crate::tokenization::{TokenizationError, Tokenizer};
 use crate::trace::{
-    Ablation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Patch, Prediction,
-    Run, Token, WeightType,
+    Ablation, Activation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Patch,
+    Prediction, Run, Token, WeightType,
 };
 
 /// Candidates listed for a prediction when the request names no number.
@@ -87,14 +87,15 @@ impl Session {
 
     /// The logits at a position of `text`, or the final hidden state there if the model has no head.
     async fn row(&self, text: &str, position: usize) -> Result<Vec<f32>, Problem> {
-        let want = vec![Hook::Logits, Hook::FinalHidden];
-        let run = self.run(&RunRequest { text: text.to_owned(), want, ..RunRequest::default() }).await?;
-        let row =
-            run.activation(Hook::Logits).or_else(|| run.activation(Hook::FinalHidden)).and_then(|recorded| {
-                let width = *recorded.shape.last()?;
-                recorded.data.chunks(width).nth(position)
-            });
-        Ok(row.unwrap_or_default().to_vec())
+        for hook in [Hook::Logits, Hook::FinalHidden] {
+            let ask = RunRequest { text: text.to_owned(), want: vec![hook], ..RunRequest::default() };
+            let run = self.run(&ask).await?;
+            if let Some(Activation { shape, data, .. }) = run.activation(hook) {
+                let width = shape.last().copied().unwrap_or(1);
+                return Ok(data.chunks(width).nth(position).unwrap_or_default().to_vec());
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// What the GPU did for the last run: its dispatches, timed where it can be asked for the time.

@@ -170,14 +170,17 @@ fn scale<'a>(kept: &'a BTreeMap<String, Vec<u8>>, tensor: &Tensor) -> &'a [u8] {
 /// Computes what the norms add to the maps behind them.
 fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
     let GpuModel { gpu, plan, vectors, arena, .. } = model;
-    let pipeline = gpu.pipeline(Op::Fold.name(), &plan.source(Op::Fold));
+    if plan.folds.is_empty() {
+        return Ok(());
+    }
+    let Some(pipeline) = model.pipeline(Op::Fold) else { return Ok(()) };
     let mut encoder = gpu.encoder();
     for Fold { matrix, shape, to } in &plan.folds {
         let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
         let bindings = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]);
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
         let [groups, _] = shape.grid(plan.widths.tile_lanes);
-        pass.set_pipeline(&pipeline);
+        pass.set_pipeline(pipeline);
         pass.set_bind_group(0, &bindings, &[]);
         pass.dispatch_workgroups(groups, 1, 1);
         drop(pass);

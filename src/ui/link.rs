@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use js_sys::{Array, Float32Array, JsString, Reflect};
+use js_sys::{Array, Float32Array, Function, JsString, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, Event, MessageEvent, Worker};
 
@@ -104,13 +104,15 @@ impl Link {
         if let Some(worker) = &*self.0.worker.borrow() {
             return Ok(worker.clone());
         }
-        let worker = Worker::new(WORKER).map_err(|_| stopped())?;
+        let (worker, early) = match started() {
+            Some(started) => started,
+            None => (Worker::new(WORKER).map_err(|_| stopped())?, Array::new()),
+        };
 
         let inner = Rc::clone(&self.0);
         let on_message =
             Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| inner.receive(&event));
         worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        on_message.forget();
 
         let inner = Rc::clone(&self.0);
         let on_error = Closure::<dyn Fn(Event)>::new(move |event: Event| {
@@ -120,9 +122,16 @@ impl Link {
             inner.bury(why.map_or_else(stopped, |why| Problem::new("engine-stopped", why)));
         });
         worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
-        on_error.forget();
 
         *self.0.worker.borrow_mut() = Some(worker.clone());
+        for event in early.iter() {
+            let listener =
+                if event.has_type::<MessageEvent>() { on_message.as_ref() } else { on_error.as_ref() };
+            // A listener that fails has told why.
+            let _ = listener.unchecked_ref::<Function>().call1(&JsValue::NULL, &event);
+        }
+        on_message.forget();
+        on_error.forget();
         Ok(worker)
     }
 }
@@ -186,6 +195,16 @@ impl Inner {
         }
         (self.died)(problem);
     }
+}
+
+/// The worker that began beside the page's program, and what it has said so far; none if somebody has it already.
+fn started() -> Option<(Worker, Array)> {
+    let window = js_sys::global();
+    let get = |of: &JsValue, name: &str| Reflect::get(of, &name.into()).ok();
+    let started = get(&window, "startedWorker")?;
+    let worker = get(&started, "worker")?.dyn_into().ok()?;
+    Reflect::delete_property(&window, &"startedWorker".into()).ok()?;
+    Some((worker, Array::from(&get(&started, "early")?)))
 }
 
 /// The answer with its activations' values in their places.

@@ -14,7 +14,9 @@ mod worker;
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
-    worker::start(models::Models::default());
+    let models = models::Models::default();
+    models.find_gpu();
+    worker::start(models);
 }
 
 #[cfg(not(target_arch = "wasm32"))]

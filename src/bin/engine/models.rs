@@ -21,7 +21,10 @@ use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
 use crate::worker::{Answers, post, progress};
 
 /// How long the self-check waits for the page's first request, which it would keep waiting.
-const FIRST_ANSWER: Duration = Duration::from_millis(50);
+const FIRST_REQUEST: Duration = Duration::from_millis(50);
+
+/// How long it then waits for the page to draw the answer: both need the processor where the GPU is software.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
 
 /// How long after a failed run it is known whether the GPU was taken away.
 const LOSS_IS_KNOWN: Duration = Duration::from_millis(200);
@@ -33,6 +36,15 @@ enum Place {
     Cpu,
 }
 
+/// Whether a model was asked something, and has answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Asked {
+    #[default]
+    Never,
+    Once,
+    Answered,
+}
+
 /// A model on the GPU.
 struct OnGpu {
     model: Arrived,
@@ -42,6 +54,8 @@ struct OnGpu {
     settled: Cell<bool>,
     /// How they compared with the reference.
     self_check: Cell<Option<SelfCheck>>,
+    /// Whether the page has asked it something.
+    asked: Cell<Asked>,
     /// What its weights lose by their type, once that is measured.
     effect: Cell<Option<RoundingEffect>>,
 }
@@ -50,7 +64,7 @@ struct OnGpu {
 #[derive(Default)]
 pub(crate) struct Models {
     places: RefCell<BTreeMap<Family, Place>>,
-    gpu: Gpu,
+    gpu: Rc<Gpu>,
     cpu: Cpu,
     downloads: Downloads,
     /// Whoever moves a model to the CPU.
@@ -76,7 +90,7 @@ impl Answers for Models {
                 let effect = self.measure(&model).await;
                 return Some(effect.map(|effect| Answer::Measured { effect }));
             }
-            Some(Place::Gpu(model)) => match model.session().answer(&ask).await {
+            Some(Place::Gpu(model)) => match model.answer(&ask).await {
                 Err(problem) if problem.is_of_the_gpu() => {
                     // Nothing is lost: the CPU does it again.
                     if let Err(problem) = Rc::clone(&self).leave_gpu(&model, problem).await {
@@ -96,6 +110,15 @@ impl OnGpu {
         &self.model.session
     }
 
+    async fn answer(&self, ask: &Ask) -> Result<Answer, Problem> {
+        if self.asked.get() == Asked::Never {
+            self.asked.set(Asked::Once);
+        }
+        let answer = self.session().answer(ask).await;
+        self.asked.set(Asked::Answered);
+        answer
+    }
+
     /// Compares its values with the reference, where there is one.
     async fn check(&self) -> Result<Option<SelfCheck>, Problem> {
         let Some(reference) = &self.model.reference else { return Ok(None) };
@@ -109,6 +132,13 @@ impl OnGpu {
 }
 
 impl Models {
+    /// Asks for the GPU before anybody needs it: that takes as long as the page takes to start.
+    pub(crate) fn find_gpu(&self) {
+        let gpu = Rc::clone(&self.gpu);
+        // Whoever needs it learns why there is none.
+        spawn_local(async move { drop(gpu.device().await) });
+    }
+
     /// Loads a checkpoint: on the GPU, unless the CPU is asked for or the GPU is of no use.
     async fn load(self: Rc<Self>, load: &Load) -> Result<Answer, Problem> {
         let engine = load.engine;
@@ -132,7 +162,13 @@ impl Models {
             self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
             self.tell(&model);
             spawn_local(async move {
-                sleep(FIRST_ANSWER).await;
+                sleep(FIRST_REQUEST).await;
+                while model.asked.get() == Asked::Once {
+                    sleep(FIRST_REQUEST).await;
+                }
+                if model.asked.get() == Asked::Answered {
+                    sleep(FIRST_LOOK).await;
+                }
                 self.settle(&model).await;
             });
         }
@@ -147,8 +183,8 @@ impl Models {
         let download = Download::begin(load, Rc::clone(&turn.control), &progress);
         let (gpu, download) = futures_util::future::join(self.gpu.device(), download).await;
         let model = arrive(load, download?, gpu?).await?;
-        let (settled, self_check, effect) = Default::default();
-        Ok(OnGpu { model, load: load.clone(), settled, self_check, effect })
+        let (settled, self_check, asked, effect) = Default::default();
+        Ok(OnGpu { model, load: load.clone(), settled, self_check, asked, effect })
     }
 
     async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {

@@ -4,7 +4,11 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+
+/** Bytes that a slow line brings at once. */
+const PIECE = 16 * 1024;
 
 /** The repository's root. */
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -49,7 +53,7 @@ const FAULTS = {
     const piece = Math.ceil(bytes.length / 8);
     for (let from = 0; from < bytes.length; from += piece) {
       response.write(bytes.subarray(from, from + piece));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await setTimeout(50);
     }
     response.end();
   },
@@ -71,19 +75,20 @@ const FAULTS = {
  *
  * `cors` says which origins may read checkpoints (`*` by default; null sends no header). `patch` gives, by file name,
  * a function over the text of a file of the page; `made`, by path, the bytes of a file that lies nowhere; `folders`, by
- * the path that it is served under (`/ort/`), a folder of this machine. `headers` are sent with every answer.
+ * the path that it is served under (`/ort/`), a folder of this machine. `headers` are sent with every answer. `rate` is the
+ * speed of the line that weights come over, in bytes a second.
  *
  * @returns {Promise<{origin: string, port: number, requests: string[], close: () => Promise<void>}>} `requests` lists
  * the paths that were asked for, in order.
  */
-export async function serve({ cors = "*", patch = {}, made = {}, folders = {}, headers = {} } = {}) {
+export async function serve({ cors = "*", patch = {}, made = {}, folders = {}, headers = {}, rate = Infinity } = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     try {
       const { pathname, search } = new URL(request.url, "http://localhost");
       requests.push(pathname);
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-      await route(decodeURIComponent(pathname), search, response, { cors, patch, made, folders });
+      await route(decodeURIComponent(pathname), search, response, { cors, patch, made, folders, rate });
     } catch (error) {
       if (!response.headersSent) answer(response, 500, "text/plain", String(error));
     }
@@ -99,7 +104,7 @@ export async function serve({ cors = "*", patch = {}, made = {}, folders = {}, h
   return { origin: `http://localhost:${port}`, port, requests, close };
 }
 
-async function route(pathname, search, response, { cors, patch, made, folders }) {
+async function route(pathname, search, response, { cors, patch, made, folders, rate }) {
   if (made[pathname]) return answer(response, 200, type(pathname), made[pathname]);
   if (pathname === "/blank") return answer(response, 200, TYPES[".html"], '<!doctype html><html lang="en"><link rel="icon" href="data:,"><title>Blank</title>');
   if (pathname === "/frame") {
@@ -118,7 +123,7 @@ async function route(pathname, search, response, { cors, patch, made, folders })
   const name = pathname.replace(/^\/some\/sub\/path\//, "/").slice(1) || "index.html";
   const path = inside(join(ROOT, "dist"), name);
   if (patch[name]) return answer(response, 200, type(path), patch[name](await readFile(path, "utf8")));
-  return file(response, path);
+  return path.endsWith(".safetensors") && rate < Infinity ? slowly(response, path, rate) : file(response, path);
 }
 
 /** The path of `name` in `folder`. Throws if it leads out of it. */
@@ -135,6 +140,19 @@ function type(path) {
 function answer(response, status, contentType, body) {
   response.writeHead(status, { "content-type": contentType, "content-length": Buffer.byteLength(body) });
   response.end(body);
+}
+
+/** Sends a file over a line of so many bytes a second. */
+async function slowly(response, path, rate) {
+  const bytes = await readFile(path);
+  response.writeHead(200, { "content-type": type(path), "content-length": bytes.length });
+  const started = performance.now();
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    response.write(bytes.subarray(at, at + PIECE));
+    const due = started + (1000 * Math.min(at + PIECE, bytes.length)) / rate;
+    await setTimeout(Math.max(0, due - performance.now()));
+  }
+  response.end();
 }
 
 async function file(response, path) {
