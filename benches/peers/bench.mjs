@@ -33,6 +33,7 @@ const QUICK = { runs: 1, warmUps: 1, slowRuns: 0, starts: 1 };
 const { values: args } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
+    cold: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     report: { type: "boolean", default: false },
   },
@@ -52,6 +53,7 @@ async function measure() {
   const settings = await json(join(ROOT, "benches/peers/shapes.json"));
   const how = args.quick ? QUICK : FULL;
   const chosen = (name) => args.only.length === 0 || args.only.includes(name);
+  const grows = chosen("growth") && !args.cold;
   const known = [...settings.shapes.map(({ name }) => name), "growth"];
   const unknown = args.only.find((name) => !known.includes(name));
   if (unknown) throw new Error(`there is no shape "${unknown}"; there are ${known.join(", ")}`);
@@ -60,7 +62,7 @@ async function measure() {
 
   const processors = cpus();
   const machine = { cores: processors.length, processor: processors[0].model.trim() };
-  const before = args.only.length > 0 && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
+  const before = (args.cold || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
   const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
   // What is not measured now stays, in the order of shapes.json.
@@ -70,10 +72,10 @@ async function measure() {
   const inOrder = (list) => list.sort((a, b) => order.indexOf(a.shape ?? a.name) - order.indexOf(b.shape ?? b.name));
   results.shapes = inOrder([...others(before.shapes), ...described]);
   Object.assign(results, {
-    cells: others(before.cells),
+    cells: args.cold ? (before.cells ?? []) : others(before.cells),
     cold: others(before.cold),
-    downloads: before.downloads ?? {},
-    growth: chosen("growth") ? [] : (before.growth ?? []),
+    downloads: args.cold ? {} : (before.downloads ?? {}),
+    growth: grows ? [] : (before.growth ?? []),
   });
   // Hours of work are not lost with the last of them.
   const keep = () => {
@@ -95,6 +97,7 @@ async function measure() {
       results.cold.push({ shape: shape.name, label: shape.label, engines });
       if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
       await keep();
+      if (args.cold) continue;
 
       const browser = await launch({ gpu: "any" });
       results.machine.chromium = browser.version();
@@ -109,7 +112,7 @@ async function measure() {
         await browser.close();
       }
     }
-    if (chosen("growth")) {
+    if (grows) {
       console.log("How time grows");
       const own = (await Promise.all(settings.shapes.filter(({ from }) => from).map(made)));
       const names = ["bert", "gpt"].flatMap((family) => settings.growth.layers.map((layers) => ({ name: `growth-${family}-${layers}`, family })));

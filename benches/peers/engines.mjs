@@ -19,18 +19,18 @@ export const ENGINES = {
 
 /**
  * Opens an engine's page, without waiting for anything in it, and loads a model there.
- * @param {{name: string, sizes: object, task: "forward" | "decode", mode: "logits" | "trace", own?: string}} model `own` is the
- * fragment with which Cloze's page opens with this very model
+ * @param {{name: string, sizes: object, task: "forward" | "decode", mode: "logits" | "trace", opens?: string}} model `opens` is
+ * the fragment with which Cloze's page opens with this very model
  * @returns {Promise<{id: string, adapter?: string, startedMs: number, loadedMs: number, time: Function, check: Function, close: Function}>}
  * `startedMs` and `loadedMs` count from navigation; `time` and `check` are those of page/timed.js.
  */
-export async function open(browser, origin, id, { name, sizes, task, mode, own }) {
+export async function open(browser, origin, id, { name, sizes, task, mode, opens }) {
   const { path, module, options } = ENGINES[id];
   const { page } = await newPage(browser);
   const close = () => page.context().close();
   try {
-    await page.goto(`${origin}${path}${module === "cloze" && own ? own : ""}`, { waitUntil: "commit" });
-    const asked = { ...options, task, mode, sizes, own: own !== undefined, folder: `${origin}/checkpoints/${name}/` };
+    await page.goto(`${origin}${path}${module === "cloze" && opens ? opens : ""}`, { waitUntil: "commit" });
+    const asked = { ...options, task, mode, sizes, opens: opens !== undefined, folder: `${origin}/checkpoints/${name}/` };
     const loaded = await page.evaluate(
       async ({ module, asked }) => {
         const engine = await import(`${location.origin}/peers/${module}.js`);

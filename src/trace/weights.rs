@@ -23,4 +23,12 @@ impl WeightType {
             WeightType::Int8 => "int8",
         }
     }
+
+    /// All of them, the most precise first.
+    pub const ALL: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
+
+    /// The type of that name.
+    pub fn named(name: &str) -> Option<WeightType> {
+        WeightType::ALL.into_iter().find(|weights| weights.name() == name)
+    }
 }

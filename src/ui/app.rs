@@ -221,11 +221,11 @@ impl App {
             // What is wrong with one of them is said where it is shown.
             let _ = self.loaded(*family).await;
         }
-        let hub = load.hub.clone();
+        let (hub, weights) = (load.hub.clone(), load.weights);
         let card = self.ask_to_load(load).await?;
         let ready = async { Ok(()) }.boxed_local().shared();
         self.loads.get_value().borrow_mut().insert(card.family, ready);
-        self.state.update(|state| state.models.set(card.family, &card.source, hub));
+        self.state.update(|state| state.models.set(card.family, &card.source, hub, weights));
         self.exchange(card.family);
         Ok(card)
     }

@@ -106,6 +106,26 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
     assert.equal(await ask(page, "measure"), null);
   });
 
+  test("the sheet keeps a model in another type, and the link tells of it", async () => {
+    const source = `url:${server.origin}/golden/checkpoints/gpt-scaled-by-layer/`;
+    await openCloze(page, server.origin, `view=generate&m=bert,${source}&weights=int8`);
+    assert.equal((await ask(page, "status")).weights, "int8");
+    await page.locator("[data-models]").first().click();
+    const types = page.locator("[data-model-card] [data-weights]");
+    await types.first().waitFor();
+    assert.deepEqual(await types.allInnerTexts(), ["f32", "f16", "int8"]);
+    await page.locator("[data-weights=f16]").click();
+    await page.locator("[data-weights=f16][aria-pressed=true]").waitFor();
+    assert.equal((await ask(page, "status")).weights, "f16");
+    assert.equal((await ask(page, "state")).weights, "f16");
+    // The address follows when typing rests.
+    await page.waitForURL(/weights=f16/);
+    await page.keyboard.press("Escape");
+    // Whoever loads another model gets it as suits it.
+    await ask(page, "load", "gpt");
+    assert.equal((await ask(page, "state")).weights, undefined);
+  });
+
   test("the GPU draws what the CPU draws", async () => {
     const texts = {};
     for (const engine of ["cpu", "webgpu"]) {

@@ -12,6 +12,8 @@ use crate::{tools, web};
 pub(crate) struct Options {
     /// Only these shapes of `benches/peers/shapes.json`, or `growth`; all of them if none is named.
     pub only: Vec<OsString>,
+    /// Only cold starts: the other figures stay.
+    pub cold: bool,
     /// One run of everything: to see that all works, not how fast.
     pub quick: bool,
     /// Write the table and the plots anew from the figures that are there.
@@ -41,7 +43,8 @@ pub(crate) fn measure(options: &Options, build: bool) -> Result<()> {
     })?;
     let usually = if options.quick { "30 minutes" } else { "2 hours where the GPU is software" };
     timed("Measuring Cloze and its peer", &format!("{usually}; leave the machine alone meanwhile"), || {
-        run(bench.args(options.quick.then_some("--quick")).env("CHROMIUM", chromium))
+        bench.args(options.quick.then_some("--quick")).args(options.cold.then_some("--cold"));
+        run(bench.env("CHROMIUM", chromium))
     })?;
     Ok(())
 }

@@ -4,6 +4,7 @@ models-title = Models
 models-card = Model card
 models-under = , { $licence }
 models-facts = { $layers } layers of { $heads } heads, hidden size { $hidden }, { $vocabulary } pieces, { $positions } positions; { $parameters } weights, kept as { $type }.
+models-keep-as = Keep the weights as
 models-effect = Kept as { $type }, on a fixed text: the most probable piece is the same at { $same } of { $positions } positions, and scores differ by { $diff } at most.
 models-measure = Measure what { $type } changes
 models-measuring = Loading it once more, in full …

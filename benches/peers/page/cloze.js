@@ -3,16 +3,18 @@
 /** The loaded model's sizes. */
 let model;
 
-/** Loads the model in `folder`; or, where the page opens with it anyway (`own`), waits until it computes on `engine`. */
-export async function load({ folder, engine, own }) {
+/** Loads the model in `folder`; or, where the page's address names it (`opens`), waits until it can be asked. */
+export async function load({ folder, engine, opens }) {
   await until(() => window.cloze !== undefined);
   const { cloze } = window;
   let startedMs = performance.now();
-  // The page loads a model of its own when it opens, which must not come after the one that is asked for.
-  await cloze.ready;
-  if (!own) {
+  if (opens) {
+    await until(() => cloze.status().engine !== null);
+  } else {
+    // The page loads a model of its own when it opens, which must not come after the one that is asked for.
+    await cloze.ready;
     startedMs = performance.now();
-    // A large file would be kept in half precision otherwise.
+    // A large file would be kept in eight bits otherwise.
     await cloze.load(`url:${folder}`, { engine, weights: "f32" });
   }
   const status = cloze.status();

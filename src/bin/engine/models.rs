@@ -208,7 +208,7 @@ impl Models {
         }
         let full = Load { weights: Some(model.session().stored()), ..model.load.clone() };
         let full = self.load_on_gpu(&full).await?;
-        model.effect.set(Some(model.session().effect(&full.session()).await?));
+        model.effect.set(Some(model.session().effect(full.session()).await?));
         self.tell(model);
         Ok(model.effect.get())
     }

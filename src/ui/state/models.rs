@@ -2,7 +2,7 @@
 
 use super::Fragment;
 use crate::engine::protocol::Load;
-use crate::trace::Family;
+use crate::trace::{Family, WeightType};
 
 /// The longest source a link may name, in bytes.
 const LONGEST_SOURCE: usize = 500;
@@ -15,11 +15,13 @@ pub struct Models {
     gpt: String,
     /// The address of the hub, if it is another than Hugging Face's.
     hub: Option<String>,
+    /// How their weights are kept, if not as suits them.
+    weights: Option<WeightType>,
 }
 
 impl Default for Models {
     fn default() -> Models {
-        Models { bert: "bert".to_owned(), gpt: "gpt".to_owned(), hub: None }
+        Models { bert: "bert".to_owned(), gpt: "gpt".to_owned(), hub: None, weights: None }
     }
 }
 
@@ -34,7 +36,12 @@ impl Models {
 
     /// What loads a family's model.
     pub fn load(&self, family: Family) -> Load {
-        Load { source: self.of(family).to_owned(), hub: self.hub.clone(), ..Load::default() }
+        Load {
+            source: self.of(family).to_owned(),
+            hub: self.hub.clone(),
+            weights: self.weights,
+            ..Load::default()
+        }
     }
 
     /// The address of the hub, if it is another than Hugging Face's.
@@ -50,12 +57,14 @@ impl Models {
     /// Puts the page's own model in its family's place.
     pub fn reset(&mut self, family: Family) {
         let own = Models::default();
-        self.set(family, own.of(family), None);
+        self.set(family, own.of(family), None, None);
     }
 
-    /// Puts a checkpoint in its family's place. A comma in an address is written `%2C`, which means the same.
-    pub fn set(&mut self, family: Family, source: &str, hub: Option<String>) {
+    /// Puts a checkpoint in its family's place, its weights kept as `weights` says. A comma in an address is written `%2C`,
+    /// which means the same.
+    pub fn set(&mut self, family: Family, source: &str, hub: Option<String>, weights: Option<WeightType>) {
         self.hub = hub.or(self.hub.take());
+        self.weights = weights;
         let place = match family {
             Family::Bert => &mut self.bert,
             Family::Gpt2 => &mut self.gpt,
@@ -63,7 +72,7 @@ impl Models {
         *place = source.replace(',', "%2C");
     }
 
-    /// Takes `m`: BERT's source and GPT's, separated by a comma.
+    /// Takes `m`, BERT's source and GPT's, separated by a comma; `hub` and `weights`.
     pub fn read(&mut self, from: &mut Fragment) {
         let sources = |value: &str| {
             let (bert, gpt) = value.split_once(',')?;
@@ -75,9 +84,10 @@ impl Models {
         if let Some(hub) = from.read_with("hub", |hub| is_address(hub).then(|| hub.to_owned())) {
             self.hub = Some(hub);
         }
+        self.weights = from.read_with("weights", WeightType::named);
     }
 
-    /// Writes `m` unless both are the page's own, and `hub` if another is meant than Hugging Face's.
+    /// Writes `m` unless both are the page's own, `hub` if another is meant than Hugging Face's, and `weights` if somebody chose.
     pub fn write(&self, to: &mut Fragment) {
         let own = Models::default();
         // Files of a reader's are nobody else's.
@@ -89,6 +99,9 @@ impl Models {
         }
         if let Some(hub) = &self.hub {
             to.set("hub", format_args!("{hub}"));
+        }
+        if let Some(weights) = self.weights {
+            to.set("weights", weights.name());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Addresses: those of our own give the state again, and no other does harm.
 
 use super::*;
+use crate::trace::WeightType;
 
 fn check(state: &State) {
     let fragment = state.to_fragment();
@@ -65,7 +66,12 @@ fn any_state_comes_back_from_its_address() {
             state.embed = Some(Embed { panel, edit, reveal, keys, scale });
         }
         if dice.below(3) == 0 {
-            state.models.set(Family::Bert, "url:https://a.example/m,n/é?x=1&y=2/", None);
+            state.models.set(
+                Family::Bert,
+                "url:https://a.example/m,n/é?x=1&y=2/",
+                None,
+                Some(WeightType::F16),
+            );
         }
         let text = dice.text();
         match state.view {
@@ -158,6 +164,7 @@ fn what_cannot_be_read_is_named_and_takes_its_default() {
         ("m=bert", "m"),
         ("m=url:file:///etc/passwd,gpt", "m"),
         ("m=url:javascript:alert(1),gpt", "m"),
+        ("weights=int4", "weights"),
     ] {
         assert_eq!(State::from_fragment(fragment), (State::default(), vec![key.to_owned()]), "{fragment}");
     }

@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::super::voice::{self, Voice};
-use crate::engine::protocol::{Ask, EngineKind, EngineStatus, RoundingEffect};
+use crate::engine::protocol::{Ask, EngineKind, EngineStatus, Load, RoundingEffect};
 use crate::trace::{Family, WeightType};
 use crate::ui::app::App;
 use crate::ui::format;
@@ -58,6 +58,7 @@ pub(super) fn Card(
         });
         Some(view! {
             <p>{tr("models-facts", &values)}{origin}</p>
+            {(status.engine == EngineKind::WebGpu).then(|| view! { <Types status=status.clone()/> })}
             <Rounding family status=status.clone()/>
             {voice::address(&model.source).is_none().then(|| view! { <Figures family/> })}
         })
@@ -68,6 +69,44 @@ pub(super) fn Card(
             <h3><Voice family/>" "{name}</h3>
             {facts}
         </section>
+    }
+}
+
+/// The types in which a GPU can keep a model's weights: choosing one loads it anew.
+#[component]
+fn Types(status: EngineStatus) -> impl IntoView {
+    let app = expect_context::<App>();
+    let busy = RwSignal::new(false);
+    let source = StoredValue::new(status.model.source);
+    let choice = |weights: WeightType| {
+        let load = move |_| {
+            busy.set(true);
+            let hub = app.state.with_untracked(|state| state.models.hub().map(str::to_owned));
+            let load = Load { source: source.get_value(), hub, weights: Some(weights), ..Load::default() };
+            leptos::task::spawn_local(async move {
+                // What is wrong with it is said above the lesson.
+                let _ = app.load(load).await;
+                busy.try_set(false);
+            });
+        };
+        view! {
+            <button
+                type="button"
+                aria-pressed=(weights == status.weights).to_string()
+                disabled=move || busy.get()
+                data-weights=weights.name()
+                on:click=load
+            >
+                {weights.name()}
+            </button>
+        }
+    };
+    view! {
+        <p class="model-types">
+            {t("models-keep-as")}
+            " "
+            <span class="seg" role="group" aria-label=t("models-keep-as")>{WeightType::ALL.map(choice).collect_view()}</span>
+        </p>
     }
 }
 
