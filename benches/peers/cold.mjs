@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { cell, open, reason } from "./engines.mjs";
 import { SLOW_MS } from "./measure.mjs";
-import { launch } from "../../tests/browser/support/browser.mjs";
+import { launchProfile } from "../../tests/browser/support/browser.mjs";
 import { compressed, median } from "../../tests/browser/support/results.mjs";
 import { ROOT } from "../../tests/browser/support/server.mjs";
 
@@ -13,11 +13,11 @@ import { ROOT } from "../../tests/browser/support/server.mjs";
 const ENGINES = ["cloze-webgpu", "ort-webgpu", "cloze-cpu", "ort-wasm-1"];
 
 /** The link that opens Cloze with a model: one of its own, or the one in a folder. */
-function link({ family, from, name }, origin) {
-  const view = { bert: "mask", gpt: "generate" }[family];
-  if (from) return `#view=${view}`;
+function link({ family, from, name, inputs }, origin) {
   const folder = `url:${origin}/checkpoints/${name}/`;
-  return `#view=${view}&m=${family === "bert" ? `${folder},gpt` : `bert,${folder}`}&weights=f32`;
+  const other = { m: family === "bert" ? `${folder},gpt` : `bert,${folder}`, weights: "f32" };
+  const view = { bert: "mask", gpt: "generate" }[family];
+  return `#${new URLSearchParams({ view, ...(from ? {} : other), t: inputs[16].text })}`;
 }
 
 const PARTS = ["startMs", "loadMs", "firstRunMs", "totalMs"];
@@ -25,8 +25,8 @@ const PARTS = ["startMs", "loadMs", "firstRunMs", "totalMs"];
 /**
  * Medians, in milliseconds: `startMs` from navigation until the model is asked for, `loadMs` until it can be asked (Cloze on
  * WebGPU: pipelines made; the peer: runtime started and session made), `firstRunMs` of a first run of 16 tokens with full
- * trace, `totalMs` from navigation to that run's result. Cloze's page is opened by a link that names the model, and runs it on
- * the lesson's own sentence first, as for everyone.
+ * trace, `totalMs` from navigation to that run's result. Cloze's page is opened by a link that names the model and the text, and
+ * runs it for the lesson first, as for everyone.
  */
 export async function coldStarts(server, shape, { starts }) {
   const asked = cell(shape, "forward", "trace", 16);
@@ -39,7 +39,7 @@ export async function coldStarts(server, shape, { starts }) {
       // One start of what takes minutes says enough: its spread is small against it.
       if (errors[id] || taken[id][0]?.totalMs > SLOW_MS) continue;
       // Where there is an adapter the page opens on it.
-      const browser = await launch(id === "cloze-cpu" ? {} : { gpu: "any" });
+      const browser = await launchProfile(id === "cloze-cpu" ? {} : { gpu: "any" });
       try {
         server.requests.length = 0;
         const engine = await open(browser, server.origin, id, model);

@@ -1,10 +1,11 @@
 // Where should the browser keep models: in its private file system (OPFS) or in its cache of answers (Cache API)?
 // `node benches/storage/measure.mjs` writes and reads a model's bytes both ways in headless Chromium, in a worker, taking
-// turns, and prints medians. ARCHITECTURE.md says what was chosen.
+// turns, and prints medians: in a profile on disk, as a reader has it, and in a private window, which keeps it all in memory.
+// ARCHITECTURE.md says what was chosen.
 
 import { cpus } from "node:os";
 
-import { launch, newPage } from "../../tests/browser/support/browser.mjs";
+import { launch, launchProfile, newPage } from "../../tests/browser/support/browser.mjs";
 import { serve } from "../../tests/browser/support/server.mjs";
 
 const MIB = 2 ** 20;
@@ -63,8 +64,15 @@ const worker = `
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 const server = await serve({ made: { "/storage.js": Buffer.from(worker) } });
-const browser = await launch();
+console.log(`${SIZE / MIB} MiB in pieces of 1 MiB, median of ${TURNS}, ${cpus().length} cores of ${cpus()[0].model}`);
 try {
+  await measure("profile on disk", await launchProfile());
+  await measure("private window", await launch());
+} finally {
+  await server.close();
+}
+
+async function measure(where, browser) {
   const { page } = await newPage(browser);
   await page.goto(`${server.origin}/blank`);
   const turn = (way) =>
@@ -87,12 +95,9 @@ try {
       if (index > 0) times[way].push(taken);
     }
   }
-  console.log(`${SIZE / MIB} MiB in pieces of 1 MiB, median of ${TURNS}, ${browser.version()}, ${cpus().length} cores of ${cpus()[0].model}`);
   for (const [way, taken] of Object.entries(times)) {
-    const rate = (what) => Math.round(SIZE / MIB / (median(taken.map((time) => time[what])) / 1000));
-    console.log(`${way.padEnd(5)} write ${rate("write")} MiB/s, read ${rate("read")} MiB/s`);
+    const rate = (part) => Math.round((1000 * SIZE) / MIB / median(taken.map((time) => time[part])));
+    console.log(`${where}, ${way.padEnd(5)} write ${rate("write")} MiB/s, read ${rate("read")} MiB/s (${browser.version()})`);
   }
-} finally {
   await browser.close();
-  await server.close();
 }

@@ -1,5 +1,6 @@
 //! One loaded model: its tokenizer, its network, and the runs it answers.
 
+use cloze_arithmetic::sum_of_exponentials;
 use web_time::Instant;
 
 use super::check::Reference;
@@ -283,9 +284,12 @@ impl Session {
         watch: Option<u32>,
     ) -> Vec<Prediction> {
         let of_rows = outcome.logits.chunks(self.card.vocabulary.max(1)).map(|row| {
-            let probabilities = softmax(row);
-            let watched = watch.and_then(|id| probabilities.get(id as usize).copied());
-            (self.top(&probabilities, count), watched)
+            let best = largest(row, count.max(1));
+            let first = best.first().map_or(0.0, |(_, logit)| *logit);
+            let total = sum_of_exponentials(row, first);
+            let p = |logit: f32| ((f64::from(logit) - f64::from(first)).exp() / total) as f32;
+            let candidates = best.iter().take(count).map(|(id, logit)| self.candidate(*id, p(*logit)));
+            (candidates.collect(), watch.and_then(|id| row.get(id as usize)).map(|logit| p(*logit)))
         });
         let of_lists = outcome.best.iter().map(|best| (self.listed(best, count), None));
         let listed = positions.iter().zip(of_rows.chain(of_lists));
@@ -317,18 +321,6 @@ impl Session {
         self.network.decode(&ids, sampling, uniforms).await
     }
 
-    /// The `count` most probable pieces; of equals the one with the lower id comes first.
-    fn top(&self, probabilities: &[f32], count: usize) -> Vec<Candidate> {
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        let falling = |a: &usize, b: &usize| probabilities[*b].total_cmp(&probabilities[*a]).then(a.cmp(b));
-        if count < order.len() {
-            order.select_nth_unstable_by(count, falling);
-            order.truncate(count);
-        }
-        order.sort_unstable_by(falling);
-        order.into_iter().map(|id| self.candidate(id as u32, probabilities[id])).collect()
-    }
-
     fn candidate(&self, id: u32, p: f32) -> Candidate {
         Candidate { id, piece: self.tokenizer.piece(id).unwrap_or_default(), p }
     }
@@ -336,6 +328,32 @@ impl Session {
     pub(super) fn end_of_text_id(&self) -> Option<u32> {
         self.tokenizer.end_of_text_id()
     }
+}
+
+/// Up to so many of the largest are kept in order while the others are looked at.
+const FEW: usize = 100;
+
+/// The `count` largest of finite numbers with their places, the largest first; of equals the one that comes first.
+fn largest(values: &[f32], count: usize) -> Vec<(u32, f32)> {
+    let mut places = (0..).zip(values.iter().copied());
+    let falling = |(_, a): &(u32, f32), (_, b): &(u32, f32)| b.total_cmp(a);
+    if count > FEW {
+        let mut all: Vec<(u32, f32)> = places.collect();
+        all.sort_by(falling);
+        all.truncate(count);
+        return all;
+    }
+    // One pass over all but the first: nearly all of them are below those that were found before.
+    let mut found: Vec<(u32, f32)> = places.by_ref().take(count).collect();
+    found.sort_by(falling);
+    for (place, value) in places {
+        if found.last().is_some_and(|(_, least)| value > *least) {
+            found.pop();
+            let at = found.partition_point(|(_, other)| *other >= value);
+            found.insert(at, (place, value));
+        }
+    }
+    found
 }
 
 /// The tokenizer of a vocabulary.
@@ -381,5 +399,21 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
             segments: 0,
             next_sentence: false,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::largest;
+
+    #[test]
+    fn the_largest_are_those_of_a_whole_sort() {
+        let values: Vec<f32> = (0..500).map(|i| ((i * 7919 + 13) % 97) as f32 - 48.0).collect();
+        let mut sorted: Vec<(u32, f32)> = (0..).zip(values.iter().copied()).collect();
+        sorted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        for count in [0, 1, 8, 97, 499, 500, usize::MAX] {
+            assert_eq!(largest(&values, count), sorted[..count.min(500)], "{count}");
+        }
+        assert_eq!(largest(&[], 3), []);
     }
 }

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
+import { ask, launchProfile, newPage, noProblems, openCloze } from "./support/browser.mjs";
 import { randomGpt } from "./support/checkpoint.mjs";
 import { ROOT, serve } from "./support/server.mjs";
 import { bytes, watched } from "./support/watch.mjs";
@@ -28,7 +28,7 @@ describe("a checkpoint of half a gigabyte", { timeout: 900_000 }, () => {
         "/large/model.safetensors": model.weights,
       },
     });
-    browser = await launch({ gpu: "software" });
+    browser = await launchProfile({ gpu: "software" });
     ({ page, problems } = await newPage(browser));
     page.setDefaultTimeout(600_000);
     await openCloze(page, server.origin, "view=generate");
@@ -79,7 +79,7 @@ describe("a checkpoint of half a gigabyte", { timeout: 900_000 }, () => {
 
   test("loads where the CPU computes, which keeps the weights and never the file", async () => {
     await browser.close();
-    browser = await launch();
+    browser = await launchProfile();
     const { page, problems } = await newPage(browser);
     page.setDefaultTimeout(600_000);
     await openCloze(page, server.origin, "view=generate");

@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{command, root, run, seconds, timed};
 use crate::{tools, web};
 
+/// Tells that all cases of the kernels' tests were recorded, and when.
+const RECORDED: &str = "recorded";
+
 /// The longest that a file of browser tests may take: four times the slowest one here.
 const LONGEST_FILE: Duration = Duration::from_secs(15 * 60);
 
@@ -70,13 +73,7 @@ impl Step {
             }
             Step::Native => {
                 tools::for_native()?;
-                let mut tests = command("cargo");
-                tests.args(["test", "--workspace"]);
-                if env::var_os("XDG_RUNTIME_DIR").is_none() {
-                    // Without it Mesa warns on every device that it could not draw on a screen.
-                    tests.env("XDG_RUNTIME_DIR", env::temp_dir());
-                }
-                run(&mut tests)
+                recording(&["--workspace"])
             }
             Step::Web => web::build_if_stale(),
             Step::Browser => browser(),
@@ -117,7 +114,34 @@ fn lint(selection: &[&str]) -> Result<()> {
     run(command("cargo").arg("clippy").args(selection).args(["--", "-D", "warnings"]))
 }
 
+/// Runs native tests; those of the kernels leave their cases for a browser.
+fn recording(selection: &[&str]) -> Result<()> {
+    let folder = kernel_cases();
+    let described = || format!("{} could not be made anew", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(described)?;
+    }
+    fs::create_dir_all(&folder).with_context(described)?;
+    let mut tests = command("cargo");
+    tests.arg("test").args(selection).env("CLOZE_KERNELS", &folder);
+    if env::var_os("XDG_RUNTIME_DIR").is_none() {
+        // Without it Mesa warns on every device that it could not draw on a screen.
+        tests.env("XDG_RUNTIME_DIR", env::temp_dir());
+    }
+    run(&mut tests)?;
+    fs::write(folder.join(RECORDED), "").context("the mark of recorded cases could not be written")
+}
+
+/// Where the cases of the kernels' tests are kept.
+fn kernel_cases() -> PathBuf {
+    root().join("target").join("kernels")
+}
+
 fn browser() -> Result<()> {
+    if web::modified(&kernel_cases().join(RECORDED)) < web::newest_input() {
+        tools::for_native()?;
+        timed("Recording the kernels' cases", "2 minutes", || recording(&["--lib", "gpu::kernels"]))?;
+    }
     let chromium = tools::for_browser()?;
     // One after the other: they share two cores with a GPU made of software. A file that never ends, or leaves something open,
     // fails with its name, and the others have their turn.

@@ -112,11 +112,11 @@ fn programs() -> Result<Vec<PathBuf>> {
 }
 
 /// When the last of the inputs was changed. Folders count, since removing a file changes only its folder.
-fn newest_input() -> Option<SystemTime> {
+pub(crate) fn newest_input() -> Option<SystemTime> {
     let entries = INPUTS.iter().flat_map(|input| WalkDir::new(root().join(input)));
     entries.filter_map(|entry| modified(entry.ok()?.path())).max()
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
+pub(crate) fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|meta| meta.modified()).ok()
 }

@@ -1,4 +1,5 @@
-//! Every kernel against its CPU twin, on this machine's Vulkan adapter, over a table of odd shapes.
+//! Every kernel against its CPU twin, on this machine's Vulkan adapter, over a table of odd shapes; `record.rs` keeps the
+//! cases for a browser.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
@@ -9,6 +10,7 @@ use wgpu::BufferUsages;
 use super::super::device::Gpu;
 use super::super::weights::{Layout, Stored, WeightType};
 use super::linear::{FEW_ROWS, Rows};
+use super::record::record;
 use super::*;
 use crate::checkpoint::Activation;
 use crate::trace::{Ablation, Embedding, Sight};
@@ -108,6 +110,7 @@ pub(super) fn computed_by_twin(case: &Case, twin: impl Fn(&mut Memory<'_>)) -> (
         run: &case.run,
         trace: &mut trace,
     });
+    record(case, &arena, &trace);
     (arena, trace)
 }
 

@@ -13,4 +13,4 @@ mod rows;
 pub use attention::Heads;
 pub use panels::Panels;
 pub use pointwise::{gelu, gelu_tanh, relu, silu, tanh};
-pub use rows::{layer_norm, softmax};
+pub use rows::{layer_norm, softmax, sum_of_exponentials};

@@ -14,6 +14,17 @@ pub fn softmax(values: &mut [f32], length: usize) {
     }
 }
 
+/// Σ e^(x − largest), by which a softmax divides.
+pub fn sum_of_exponentials(values: &[f32], largest: f32) -> f64 {
+    // So few at a time that single precision holds their sum.
+    let of_part = |part: &[f32]| {
+        let (fours, rest) = part.as_chunks::<4>();
+        let fours = fours.iter().fold(f32x4::ZERO, |sum, four| sum + (f32x4::from(*four) - largest).exp());
+        f64::from(fours.reduce_add() + rest.iter().map(|x| (x - largest).exp()).sum::<f32>())
+    };
+    values.chunks(256).map(of_part).sum()
+}
+
 /// Layer norm (Ba et al. 2016) of rows that are as long as `gamma` and `beta`.
 pub fn layer_norm(values: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
     let count = gamma.len() as f32;
@@ -52,4 +63,21 @@ fn sum(values: &[f32], function: impl Fn(f32x4) -> f32x4) -> f32 {
     last[..rest.len()].copy_from_slice(rest);
     let fours = fours.iter().chain([&last]);
     fours.fold(f32x4::ZERO, |sum, four| sum + function(f32x4::from(*four))).reduce_add()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials_are_summed_as_precisely_as_a_probability_is_told() {
+        for count in [1, 3, 255, 257, 1030, 50_257] {
+            let values: Vec<f32> =
+                (0..count).map(|i| ((i * 7919 + 13) % 1009) as f32 / 40.0 - 120.0 * (i % 2) as f32).collect();
+            let largest = values.iter().copied().fold(f32::MIN, f32::max);
+            let expected: f64 = values.iter().map(|x| (f64::from(*x) - f64::from(largest)).exp()).sum();
+            let off = (sum_of_exponentials(&values, largest) / expected - 1.0).abs();
+            assert!(off < 1e-6, "{count} values: off by {off}");
+        }
+    }
 }

@@ -53,9 +53,14 @@ fn run(rows: usize, sampling: &Sampling, uniform: f64) -> RunWords {
     run
 }
 
+/// No weights.
+fn weights() -> Stored {
+    Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0)
+}
+
 fn case(op: Op, grid: [u32; 2], shape: Vec<u32>, arena: Vec<f32>, run: RunWords) -> Case {
-    let weights = Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0);
-    Case { op, grid, shape, weights, vectors: Vec::new(), arena, trace: 0, run, widths: Widths::NARROW }
+    let (weights, widths) = (weights(), Widths::NARROW);
+    Case { op, grid, shape, weights, vectors: Vec::new(), arena, trace: 0, run, widths }
 }
 
 /// Where things lie for `rows` rows of logits, and an arena with them.
@@ -89,7 +94,8 @@ fn check(sampler: &Sampler, what: &str, logits: &[f32], rows: usize, temperature
     let [maxima, parts, best] = [shape.maxima, shape.parts, shape.best].map(|at| at as usize);
 
     let grid = shape.grid_of_parts(rows);
-    let first = case(Op::TopPart, grid, shape.words(), arena, run.clone());
+    let widths = sampler.widths;
+    let first = Case { widths, ..case(Op::TopPart, grid, shape.words(), arena, run.clone()) };
     let theirs = sampler.computed(what, &first);
     let (ours, _) = computed_by_twin(&first, |memory| top::part_twin(&shape, memory));
     check_lists(&format!("{what}, parts"), HEAD, &ours[parts..best], &theirs[parts..best]);
@@ -98,7 +104,7 @@ fn check(sampler: &Sampler, what: &str, logits: &[f32], rows: usize, temperature
     assert_eq!(ours[maxima..parts], theirs[maxima..parts], "{what}: the largest of each group");
     assert_eq!(bits(&ours[best..]), bits(&theirs[best..]), "{what}: the first step left its place");
 
-    let second = case(Op::TopRow, shape.grid(rows), shape.words(), theirs, run);
+    let second = Case { widths, ..case(Op::TopRow, shape.grid(rows), shape.words(), theirs, run) };
     let theirs = sampler.computed(what, &second);
     let (ours, _) = computed_by_twin(&second, |memory| top::row_twin(&shape, memory));
     check_lists(&format!("{what}, rows"), LIST, &ours[best..], &theirs[best..]);
@@ -227,12 +233,11 @@ fn draws(sampler: &Sampler, logits: &[f32], seeds: std::ops::Range<u32>) -> [usi
         let uniform = sampling::uniform(seed, step);
         let run = run(1, &sampling, uniform);
 
-        let mut lists = case(Op::TopPart, [1, 1], Vec::new(), arena.clone(), run.clone());
-        (lists.arena, _) = computed_by_twin(&lists, |memory| {
-            top::part_twin(&top, memory);
-            top::row_twin(&top, memory);
-        });
-        let mut arena = lists.arena;
+        let mut arena = arena.clone();
+        let (weights, vectors, trace) = (&weights(), &Vec::new(), &mut [][..]);
+        let memory = &mut Memory { arena: &mut arena, weights, vectors, run: &run, trace };
+        top::part_twin(&top, memory);
+        top::row_twin(&top, memory);
         let drawn_at = arena.len();
         arena.resize(drawn_at + DRAWN, -1.0);
         let shape = Shape { vocabulary: top.vocabulary, best: top.best, drawn: drawn_at as u32 };

@@ -1,0 +1,48 @@
+//! Cases of the kernels' tests as files, so that `tests/browser/kernels.test.mjs` has Chromium run the very same programs on
+//! the very same numbers, and compares what comes out with the same twin.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize_to_file};
+
+use super::tests::Case;
+use super::{Op, source};
+
+/// The folder to write to; without it nothing is written.
+const FOLDER: &str = "CLOZE_KERNELS";
+
+/// Writes a case, with the arena and the trace that its twin left.
+pub(super) fn record(case: &Case, arena: &[f32], trace: &[f32]) {
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+    let parts = [
+        ("arena", bits(&case.arena)),
+        ("weights", case.weights.words.clone()),
+        ("vectors", bits(&case.vectors)),
+        ("shape", case.shape.clone()),
+        ("run", case.run.words().to_vec()),
+        ("arena_after", bits(arena)),
+        ("trace_after", bits(trace)),
+    ];
+    let views = parts.iter().map(|(name, words)| {
+        let view = TensorView::new(Dtype::U32, vec![words.len()], bytemuck::cast_slice(words));
+        (*name, view.expect("as many bytes as the shape says"))
+    });
+    // Lists of the best are copied and counted: they must be equal but for their sums.
+    let relative = matches!(case.op, Op::TopPart | Op::TopRow | Op::Draw);
+    let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
+    let metadata = HashMap::from([
+        ("kernel".to_owned(), case.op.name().to_owned()),
+        ("source".to_owned(), text),
+        ("grid".to_owned(), format!("{},{}", case.grid[0], case.grid[1])),
+        ("tolerance".to_owned(), if relative { "number" } else { "largest" }.to_owned()),
+    ]);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let file = folder.join(format!("{}-{number:05}.safetensors", case.op.name()));
+    serialize_to_file(views, Some(metadata), &file)
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+}

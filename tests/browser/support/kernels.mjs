@@ -1,0 +1,101 @@
+// Runs recorded cases of the kernels' tests in a page, on its own GPU (`src/gpu/kernels/record.rs` writes them).
+
+import { parse } from "./safetensors.mjs";
+
+/** How far a value may lie from its twin's: relative to the largest of all, or to itself. */
+const TOLERANCE = { largest: 1e-4, number: 1e-5 };
+
+/** What every kernel sees, in the order of its bindings: as in `src/gpu/device.rs`. */
+const BINDINGS = ["storage", "read-only-storage", "read-only-storage", "uniform", "read-only-storage", "storage"];
+
+let gpu;
+
+async function device() {
+  const adapter = await navigator.gpu.requestAdapter();
+  const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
+  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+  const entries = BINDINGS.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } }));
+  const bindings = device.createBindGroupLayout({ entries });
+  return { device, bindings, layout: device.createPipelineLayout({ bindGroupLayouts: [bindings] }), pipelines: new Map() };
+}
+
+/** The pipeline of a program, made once: many cases share theirs. */
+async function pipeline({ device, layout, pipelines }, code) {
+  if (!pipelines.has(code)) {
+    const module = device.createShaderModule({ code });
+    pipelines.set(code, await device.createComputePipelineAsync({ layout, compute: { module, entryPoint: "main" } }));
+  }
+  return pipelines.get(code);
+}
+
+/**
+ * Runs the cases at these addresses.
+ * @returns {Promise<{numbers: number, wrong: string[]}>} how many numbers were compared, and a line for each case that differs
+ */
+export async function replay(addresses) {
+  gpu ??= await device();
+  const outcome = { numbers: 0, wrong: [] };
+  for (const address of addresses) {
+    const { metadata, tensors } = parse(await (await fetch(address)).arrayBuffer());
+    const words = Object.fromEntries(Object.entries(tensors).map(([name, { bytes }]) => [name, new Uint32Array(bytes)]));
+    gpu.device.pushErrorScope("validation");
+    const found = await run(metadata, words);
+    const error = await gpu.device.popErrorScope();
+    const expected = new Float32Array([...floats(words.arena_after), ...floats(words.trace_after)]);
+    const difference = error?.message ?? compare(found, expected, metadata.tolerance);
+    outcome.numbers += expected.length;
+    if (difference) outcome.wrong.push(`${address}: ${difference}`);
+  }
+  return outcome;
+}
+
+const floats = (words) => new Float32Array(words.buffer, words.byteOffset, words.length);
+
+/** The arena and the trace after a kernel ran. */
+async function run({ source, grid }, { arena, weights, vectors, shape, run, trace_after }) {
+  const { device, bindings } = gpu;
+  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+  const filled = (values, usage) => {
+    const buffer = device.createBuffer({ size: Math.max(values.byteLength, 4), usage: usage | COPY_DST });
+    device.queue.writeBuffer(buffer, 0, values);
+    return buffer;
+  };
+  const written = STORAGE | COPY_SRC;
+  const buffers = [
+    filled(arena, written),
+    filled(weights, STORAGE),
+    filled(vectors, STORAGE),
+    filled(shape, UNIFORM),
+    filled(run, STORAGE),
+    filled(new Uint32Array(trace_after.length), written),
+  ];
+  const size = arena.byteLength + trace_after.byteLength;
+  const read = device.createBuffer({ size, usage: COPY_DST | MAP_READ });
+  const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+  const compute = await pipeline(gpu, source);
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  pass.setPipeline(compute);
+  pass.setBindGroup(0, device.createBindGroup({ layout: bindings, entries }));
+  pass.dispatchWorkgroups(...grid.split(",").map(Number));
+  pass.end();
+  encoder.copyBufferToBuffer(buffers[0], 0, read, 0, arena.byteLength);
+  if (trace_after.length > 0) encoder.copyBufferToBuffer(buffers[5], 0, read, arena.byteLength, trace_after.byteLength);
+  device.queue.submit([encoder.finish()]);
+  await read.mapAsync(GPUMapMode.READ);
+  const found = new Float32Array(read.getMappedRange().slice(0));
+  for (const buffer of [...buffers, read]) buffer.destroy();
+  return found;
+}
+
+/** The first number that differs, in words. */
+function compare(found, expected, tolerance) {
+  const allowed = TOLERANCE[tolerance];
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+  const index = expected.findIndex((value, at) => {
+    if (Object.is(value, found[at]) || (Number.isNaN(value) && Number.isNaN(found[at]))) return false;
+    const scale = tolerance === "number" ? Math.abs(value) : largest;
+    return !(Math.abs(value - found[at]) <= allowed * scale);
+  });
+  return index < 0 ? null : `number ${index} is ${found[index]} on the GPU, ${expected[index]} by the twin`;
+}
