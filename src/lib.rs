@@ -4,7 +4,7 @@
 //!
 //! - [`ui`]: the page: leptos views that draw [`trace`] values and send requests to the engine
 //! - [`engine`]: a loaded model and its tokenizer answer requests; runs in web workers, speaks plain serde messages
-//! - [`hub`]: where a checkpoint's bytes come from: the page's own models or a URL, with progress
+//! - [`hub`]: where a checkpoint's bytes come from: the page's own models, a hub, a URL, the reader's files; and what is kept
 //! - [`gpu`]: the same networks as hand-written WebGPU kernels, planned once a checkpoint: the fast path
 //! - [`models`]: BERT and GPT-2 in Burn, as the papers write them, recording any activation that is asked for
 //! - [`checkpoint`]: config.json and a safetensors header to typed weights that may still be on their way

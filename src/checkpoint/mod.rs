@@ -2,10 +2,9 @@
 //! and those of their build (DistilBERT, RoBERTa, GPT-Neo).
 //!
 //! [`Checkpoint::read`] is the way in: `config.json` and the first bytes of the weights' file tell what the network is and
-//! where each tensor lies, so that an engine can make room before the weights arrive, one by one
-//! ([`TensorStream`]). Every failure is a [`CheckpointError`] that names the file and the
-//! key. There is no I/O here (that is [`crate::hub`]'s) and no tensor library: the weights are plain numbers, so that
-//! every engine can take them.
+//! where each tensor lies, so that an engine can make room before the weights arrive, one by one ([`TensorStream`]). Every
+//! failure is a [`CheckpointError`] that names the file and the key. There is no I/O here (that is [`crate::hub`]'s) and no
+//! tensor library: the weights are plain numbers, so that every engine can take them.
 
 mod bert;
 mod config;

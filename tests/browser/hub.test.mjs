@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 
 import { ask, call, launch, newPage, openCloze, refused } from "./support/browser.mjs";
-import { randomGpt } from "./support/checkpoint.mjs";
+import { gptShape, randomGpt } from "./support/checkpoint.mjs";
 import { startHub } from "./support/hub.mjs";
 import { ROOT, serve } from "./support/server.mjs";
 
@@ -358,6 +358,26 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     await mirror.close();
     await ask(page, "load", SOURCE, { hub: mirror.origin });
     await works();
+  });
+
+  test("what this tab has no memory for is refused before it comes", async () => {
+    // Less than 4 GiB in half precision, and more in single: all that a program can have.
+    const shape = { vocabulary: 8000, hidden: 4096, layers: 7, heads: 32, positions: 64 };
+    const { config, beginning, length } = gptShape(shape, { dtype: "F16", size: 2 });
+    assert.ok(length < 2 ** 32 && 2 * length > 2 ** 32);
+    const mirror = await startHub({ plain: true });
+    mirror.put(NAME, { ...files, "config.json": config });
+    mirror.faults.push(({ file, response }) => {
+      if (file !== WEIGHTS) return undefined;
+      // The rest never comes.
+      response.writeHead(200, { "content-length": beginning.length + length });
+      response.write(beginning);
+      return "again";
+    });
+    await refused(page, "no-memory", "load", SOURCE, { hub: mirror.origin });
+    await page.getByText("There is no memory for").waitFor();
+    await works();
+    await mirror.close();
   });
 
   test("without storage the model works, and the page says that it is not kept", async () => {
