@@ -64,7 +64,8 @@ fn sources() -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&folder, &mut paths);
     paths.sort();
-    paths.retain(|path| !path.ends_with("tests.rs"));
+    let in_tests = |path: &Path| path.parent().is_some_and(|folder| folder.ends_with("tests"));
+    paths.retain(|path| !path.ends_with("tests.rs") && !in_tests(path));
     let sources = paths.into_iter().map(|file| {
         let path =
             file.strip_prefix(&folder).expect("it lies below src").to_string_lossy().replace('\\', "/");

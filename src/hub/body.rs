@@ -159,9 +159,9 @@ impl<'a> Body<'a> {
     /// Whether the server still has the file that is stored.
     async fn is_current(&self, stored: &Known) -> Result<bool, Problem> {
         let answer = match self.ask(Part::Head).await? {
+            Some(answer) if !answer.0.refuses() => Some(answer),
             // Storage services with signed addresses, and small servers, may know nothing but GET.
-            Some((answered, _)) if answered.refuses() => self.ask(Part::From(0)).await?,
-            answer => answer,
+            _ => self.ask(Part::From(0)).await?,
         };
         // Without a line, what is here is all there is.
         Ok(answer.is_none_or(|(answered, _)| answered.is_still(stored)))

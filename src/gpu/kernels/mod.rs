@@ -206,6 +206,4 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
 }
 
 #[cfg(test)]
-mod record;
-#[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
+mod record;
+
 use std::ops::Range;
 
 use wgpu::BufferUsages;
@@ -10,10 +12,10 @@ use wgpu::BufferUsages;
 use super::super::device::Gpu;
 use super::super::weights::{Layout, Stored, WeightType};
 use super::linear::{FEW_ROWS, Rows};
-use super::record::record;
 use super::*;
 use crate::checkpoint::Activation;
 use crate::trace::{Ablation, Embedding, Sight};
+use record::record;
 
 const TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
 /// Numbers of rows around the sizes of tiles and workgroups.

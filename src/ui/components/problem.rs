@@ -19,9 +19,11 @@ pub(in crate::ui) fn ProblemNote(
                     .get()
                     .map(|problem| {
                         let (sentence, line) = words::problem(&problem);
+                        // What the reader asked for is told, but did not fail.
+                        let is_failure = problem.code != "cancelled";
                         view! {
                             <div class="problem" data-problem=problem.code>
-                                <span class="problem-sign" aria-hidden="true">"!"</span>
+                                {is_failure.then(|| view! { <span class="problem-sign" aria-hidden="true">"!"</span> })}
                                 <div>
                                     <p class="problem-sentence">{sentence}</p>
                                     {line.map(|line| view! { <p class="problem-line">{line}</p> })}

@@ -1,4 +1,4 @@
-// Runs recorded cases of the kernels' tests in a page, on its own GPU (`src/gpu/kernels/record.rs` writes them).
+// Runs recorded cases of the kernels' tests in a page, on its own GPU (`src/gpu/kernels/tests/record.rs` writes them).
 
 import { parse } from "./safetensors.mjs";
 

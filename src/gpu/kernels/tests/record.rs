@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 
-use super::tests::Case;
-use super::{Op, source};
+use super::{Case, Op, source};
 
 /// The folder to write to; without it nothing is written.
 const FOLDER: &str = "CLOZE_KERNELS";
