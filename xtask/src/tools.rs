@@ -182,16 +182,26 @@ fn text<'a>(table: &'a toml::Value, key: &str) -> Option<&'a str> {
     table.get(key)?.as_str()
 }
 
+/// The oldest Node whose test runner ends although a test left something open.
+const OLDEST_NODE: [u32; 2] = [20, 14];
+
 /// Makes sure that node is there and new enough.
 fn node() -> Result<()> {
     let version = output(command("node").arg("--version"));
-    let major =
-        version.as_deref().and_then(|v| v.trim_start_matches('v').split('.').next()?.parse::<u32>().ok());
-    match major {
-        Some(20..) => Ok(()),
-        Some(_) => bail!("Node {} is too old; install Node 20 or newer", version.unwrap_or_default()),
-        None => bail!("Node is missing; install Node 20 or newer, with npm"),
+    let [oldest, minor] = OLDEST_NODE;
+    match version.as_deref().and_then(release) {
+        Some(release) if release >= OLDEST_NODE => Ok(()),
+        Some(_) => {
+            bail!("Node {} is too old; install Node {oldest}.{minor} or newer", version.unwrap_or_default())
+        }
+        None => bail!("Node is missing; install Node {oldest}.{minor} or newer, with npm"),
     }
+}
+
+/// The first two numbers of a version such as `v20.14.0`.
+fn release(version: &str) -> Option<[u32; 2]> {
+    let mut numbers = version.trim_start_matches('v').split('.').map(str::parse);
+    Some([numbers.next()?.ok()?, numbers.next()?.ok()?])
 }
 
 /// Installs the packages that the folder's `package-lock.json` names, unless they are newer than it.
@@ -274,4 +284,27 @@ fn with_sudo() -> std::process::Command {
     let mut sudo = command("sudo");
     sudo.arg("apt-get");
     sudo
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OLDEST_NODE, release};
+
+    #[test]
+    fn releases_are_compared_number_by_number() {
+        for (version, is_new_enough) in [
+            ("v20.20.2", true),
+            ("v20.14.0", true),
+            ("v20.9.1", false),
+            ("v18.20.0", false),
+            ("v22.0.0", true),
+        ] {
+            assert_eq!(
+                release(version).is_some_and(|release| release >= OLDEST_NODE),
+                is_new_enough,
+                "{version}"
+            );
+        }
+        assert_eq!(release("nightly"), None);
+    }
 }
