@@ -102,9 +102,7 @@ impl BertWeights {
         };
         Ok((weights, reader.found()))
     }
-}
 
-impl BertWeights {
     /// The matrices of its linear maps, each by itself.
     pub fn maps(&self) -> Vec<Vec<Matrix>> {
         let decoder = self.mlm.as_ref().and_then(|head| head.decoder.as_ref());

@@ -66,9 +66,7 @@ impl Gpt2Weights {
         };
         Ok((weights, reader.found()))
     }
-}
 
-impl Gpt2Weights {
     /// The matrices of its linear maps: those that read the same and stand side by side together.
     pub fn maps(&self) -> Vec<Vec<Matrix>> {
         let words = [Some(&self.wte), self.lm_head.as_ref()].into_iter().flatten();

@@ -65,6 +65,11 @@ impl Tensor {
         self.scale.as_ref().map(|scale| scale.tensor.key.as_str())
     }
 
+    /// Its name, and that of its scale if it has one.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.key.as_str()).chain(self.scale_key())
+    }
+
     /// Its numbers, from its bytes and from those of its scale if it has one, none of which is infinite or undefined.
     ///
     /// # Errors

@@ -145,7 +145,7 @@ impl GpuModel {
         };
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        let ops = plan.steps.iter().flat_map(Step::ops).chain([Op::Fold]);
+        let ops = plan.steps.iter().flat_map(Step::ops).chain((!plan.folds.is_empty()).then_some(Op::Fold));
         let pipelines = ops.map(|op| (op, OnceCell::new())).collect();
         let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None, whole: None });
@@ -157,13 +157,12 @@ impl GpuModel {
     /// Begins to compile the kernels that the first run needs. What the GPU refuses of them is its fault from then on.
     pub(super) fn compile(&self) {
         let always = |step: &&Step| step.scores == Scores::All && step.only_if.is_none();
-        let folds = (!self.plan.folds.is_empty()).then_some(Op::Fold);
-        for op in self.plan.steps.iter().filter(always).flat_map(Step::ops).chain(folds) {
+        for op in self.plan.steps.iter().filter(always).flat_map(Step::ops).chain([Op::Fold]) {
             self.pipeline(op);
         }
     }
 
-    /// The pipeline of a kernel of the plan, compiled when it is first asked for.
+    /// The pipeline of a kernel, if the plan has it, compiled when it is first asked for.
     pub(super) fn pipeline(&self, op: Op) -> Option<&ComputePipeline> {
         let compile = || self.gpu.pipeline(op.name(), &self.plan.source(op));
         Some(self.pipelines.get(&op)?.get_or_init(compile))

@@ -51,7 +51,7 @@ impl Loading {
         let plan = &self.model.plan;
         let of_matrices = plan.matrices.iter().flat_map(|matrix| &matrix.parts).map(|part| &part.tensor);
         let mut tensors = plan.loads.iter().map(|load| &load.tensor).chain(of_matrices);
-        let is_it = |tensor: &&Tensor| tensor.key == key || tensor.scale_key() == Some(key);
+        let is_it = |tensor: &&Tensor| tensor.keys().any(|own| own == key);
         let Some(tensor) = tensors.find(is_it).cloned() else { return Ok(()) };
         match tensor.scale_key() {
             Some(scale) if scale == key => {
@@ -170,9 +170,7 @@ fn scale<'a>(kept: &'a BTreeMap<String, Vec<u8>>, tensor: &Tensor) -> &'a [u8] {
 /// Computes what the norms add to the maps behind them.
 fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
     let GpuModel { gpu, plan, vectors, arena, .. } = model;
-    if plan.folds.is_empty() {
-        return Ok(());
-    }
+    // A plan without folds has no such kernel.
     let Some(pipeline) = model.pipeline(Op::Fold) else { return Ok(()) };
     let mut encoder = gpu.encoder();
     for Fold { matrix, shape, to } in &plan.folds {

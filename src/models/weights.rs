@@ -38,9 +38,7 @@ impl Weights {
             numbers.try_reserve_exact(tensor.count).map(|()| numbers).map_err(no_memory)
         });
         drop(room.collect::<Result<Vec<_>, _>>()?);
-        let keys = checkpoint.tensors.iter().flat_map(|tensor| {
-            std::iter::once(tensor.key.as_str()).chain(tensor.scale_key()).map(str::to_owned)
-        });
+        let keys = checkpoint.tensors.iter().flat_map(checkpoint::Tensor::keys).map(str::to_owned);
         Ok(Weights {
             device: device.clone(),
             wanted: keys.collect(),
@@ -58,27 +56,19 @@ impl Weights {
         if !self.wanted.contains(key) {
             return Ok(());
         }
-        let keys = |parts: &[Matrix]| {
-            let keys =
-                parts.iter().flat_map(|part| [Some(part.tensor.key.as_str()), part.tensor.scale_key()]);
-            keys.flatten().map(str::to_owned).collect::<Vec<_>>()
-        };
-        let mut maps = self.maps.iter().map(|parts| keys(parts));
-        if let Some((index, keys)) =
-            maps.by_ref().enumerate().find(|(_, keys)| keys.iter().any(|part| part == key))
-            && keys.iter().all(|part| part == key || self.kept.contains_key(part))
-        {
-            let parts = self.maps.swap_remove(index);
-            let here =
-                |name: &str| if name == key { Some(bytes) } else { self.kept.get(name).map(Vec::as_slice) };
-            let numbers =
-                parts.iter().map(|part| numbers(&part.tensor, &here)).collect::<Result<Vec<_>, _>>()?;
-            let panels = panels(&parts, &numbers);
-            self.panels.get_mut().insert(parts[0].tensor.key.clone(), panels);
-            keys.iter().for_each(|part| drop(self.kept.remove(part)));
-        } else {
+        let map = self.maps.iter().position(|parts| keys(parts).any(|part| part == key));
+        let arrived = |part: &str| part == key || self.kept.contains_key(part);
+        let Some(index) = map.filter(|index| keys(&self.maps[*index]).all(arrived)) else {
             self.kept.insert(key.to_owned(), bytes.to_vec());
-        }
+            return Ok(());
+        };
+        let parts = self.maps.swap_remove(index);
+        let here =
+            |name: &str| if name == key { Some(bytes) } else { self.kept.get(name).map(Vec::as_slice) };
+        let numbers = parts.iter().map(|part| numbers(&part.tensor, &here)).collect::<Result<Vec<_>, _>>()?;
+        let panels = panels(&parts, &numbers);
+        keys(&parts).for_each(|part| drop(self.kept.remove(part)));
+        self.panels.get_mut().insert(parts[0].tensor.key.clone(), panels);
         Ok(())
     }
 
@@ -120,6 +110,11 @@ impl Weights {
     pub(super) fn norm(&self, norm: &checkpoint::Norm, epsilon: f64) -> Result<Norm, CheckpointError> {
         Ok(Norm::new(self.vector(&norm.gamma)?, self.vector(&norm.beta)?, epsilon as f32))
     }
+}
+
+/// The tensors that a map is made of.
+fn keys(parts: &[Matrix]) -> impl Iterator<Item = &str> {
+    parts.iter().flat_map(|part| part.tensor.keys())
 }
 
 /// The numbers of a tensor; `here` has the bytes of it and of its scale.

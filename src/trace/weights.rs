@@ -15,6 +15,9 @@ pub enum WeightType {
 }
 
 impl WeightType {
+    /// All of them, the most precise first.
+    pub const ALL: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
+
     /// As it is written everywhere: `f32`, `f16`, `int8`.
     pub fn name(self) -> &'static str {
         match self {
@@ -23,9 +26,6 @@ impl WeightType {
             WeightType::Int8 => "int8",
         }
     }
-
-    /// All of them, the most precise first.
-    pub const ALL: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
 
     /// The type of that name.
     pub fn named(name: &str) -> Option<WeightType> {

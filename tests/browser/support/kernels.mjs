@@ -41,7 +41,7 @@ export async function replay(addresses) {
     gpu.device.pushErrorScope("validation");
     const found = await run(metadata, words);
     const error = await gpu.device.popErrorScope();
-    const expected = new Float32Array([...floats(words.arena_after), ...floats(words.trace_after)]);
+    const expected = new Float32Array(words.after.buffer);
     const difference = error?.message ?? compare(found, expected, metadata.tolerance);
     outcome.numbers += expected.length;
     if (difference) outcome.wrong.push(`${address}: ${difference}`);
@@ -49,10 +49,8 @@ export async function replay(addresses) {
   return outcome;
 }
 
-const floats = (words) => new Float32Array(words.buffer, words.byteOffset, words.length);
-
 /** The arena and the trace after a kernel ran. */
-async function run({ source, grid }, { arena, weights, vectors, shape, run, trace_after }) {
+async function run({ source, grid }, { arena, weights, vectors, shape, run, after }) {
   const { device, bindings } = gpu;
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   const filled = (values, usage) => {
@@ -61,16 +59,16 @@ async function run({ source, grid }, { arena, weights, vectors, shape, run, trac
     return buffer;
   };
   const written = STORAGE | COPY_SRC;
+  const trace = new Uint32Array(after.length - arena.length);
   const buffers = [
     filled(arena, written),
     filled(weights, STORAGE),
     filled(vectors, STORAGE),
     filled(shape, UNIFORM),
     filled(run, STORAGE),
-    filled(new Uint32Array(trace_after.length), written),
+    filled(trace, written),
   ];
-  const size = arena.byteLength + trace_after.byteLength;
-  const read = device.createBuffer({ size, usage: COPY_DST | MAP_READ });
+  const read = device.createBuffer({ size: after.byteLength, usage: COPY_DST | MAP_READ });
   const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
   const compute = await pipeline(gpu, source);
   const encoder = device.createCommandEncoder();
@@ -80,7 +78,7 @@ async function run({ source, grid }, { arena, weights, vectors, shape, run, trac
   pass.dispatchWorkgroups(...grid.split(",").map(Number));
   pass.end();
   encoder.copyBufferToBuffer(buffers[0], 0, read, 0, arena.byteLength);
-  if (trace_after.length > 0) encoder.copyBufferToBuffer(buffers[5], 0, read, arena.byteLength, trace_after.byteLength);
+  if (trace.length > 0) encoder.copyBufferToBuffer(buffers[5], 0, read, arena.byteLength, trace.byteLength);
   device.queue.submit([encoder.finish()]);
   await read.mapAsync(GPUMapMode.READ);
   const found = new Float32Array(read.getMappedRange().slice(0));

@@ -24,8 +24,7 @@ pub(super) fn record(case: &Case, arena: &[f32], trace: &[f32]) {
         ("vectors", bits(&case.vectors)),
         ("shape", case.shape.clone()),
         ("run", case.run.words().to_vec()),
-        ("arena_after", bits(arena)),
-        ("trace_after", bits(trace)),
+        ("after", bits(&[arena, trace].concat())),
     ];
     let views = parts.iter().map(|(name, words)| {
         let view = TensorView::new(Dtype::U32, vec![words.len()], bytemuck::cast_slice(words));
@@ -35,7 +34,6 @@ pub(super) fn record(case: &Case, arena: &[f32], trace: &[f32]) {
     let relative = matches!(case.op, Op::TopPart | Op::TopRow | Op::Draw);
     let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
     let metadata = HashMap::from([
-        ("kernel".to_owned(), case.op.name().to_owned()),
         ("source".to_owned(), text),
         ("grid".to_owned(), format!("{},{}", case.grid[0], case.grid[1])),
         ("tolerance".to_owned(), if relative { "number" } else { "largest" }.to_owned()),

@@ -6,7 +6,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::super::voice::{self, Voice};
-use crate::engine::protocol::{Ask, EngineKind, EngineStatus, Load, RoundingEffect};
+use super::load;
+use crate::engine::protocol::{Ask, EngineKind, EngineStatus, RoundingEffect};
 use crate::trace::{Family, WeightType};
 use crate::ui::app::App;
 use crate::ui::format;
@@ -79,13 +80,10 @@ fn Types(status: EngineStatus) -> impl IntoView {
     let busy = RwSignal::new(false);
     let source = StoredValue::new(status.model.source);
     let choice = |weights: WeightType| {
-        let load = move |_| {
+        let choose = move |_| {
             busy.set(true);
-            let hub = app.state.with_untracked(|state| state.models.hub().map(str::to_owned));
-            let load = Load { source: source.get_value(), hub, weights: Some(weights), ..Load::default() };
             leptos::task::spawn_local(async move {
-                // What is wrong with it is said above the lesson.
-                let _ = app.load(load).await;
+                load(app, source.get_value(), Some(weights)).await;
                 busy.try_set(false);
             });
         };
@@ -95,7 +93,7 @@ fn Types(status: EngineStatus) -> impl IntoView {
                 aria-pressed=(weights == status.weights).to_string()
                 disabled=move || busy.get()
                 data-weights=weights.name()
-                on:click=load
+                on:click=choose
             >
                 {weights.name()}
             </button>

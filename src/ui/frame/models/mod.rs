@@ -7,6 +7,7 @@ mod offers;
 use leptos::{ev, html, prelude::*};
 
 use crate::engine::protocol::Load;
+use crate::trace::WeightType;
 use crate::ui::app::App;
 use crate::ui::components::sheet::Sheet;
 use crate::ui::state::State;
@@ -25,11 +26,7 @@ pub(super) fn ModelsSheet(
     // Whatever is chosen, the reader sees it come in the model bar.
     let load = Callback::new(move |source: String| {
         open.set(false);
-        let hub = app.state.with_untracked(|state| state.models.hub().map(str::to_owned));
-        leptos::task::spawn_local(async move {
-            // What is wrong with it is said above the lesson.
-            let _ = app.load(Load { source, hub, ..Load::default() }).await;
-        });
+        leptos::task::spawn_local(load(app, source, None));
     });
     let cards = move || {
         let families = app.state.with_untracked(State::families);
@@ -44,6 +41,13 @@ pub(super) fn ModelsSheet(
             <Kept load/>
         </Sheet>
     }
+}
+
+/// Loads a model from the hub that is set, its weights kept as `weights` says.
+async fn load(app: App, source: String, weights: Option<WeightType>) {
+    let hub = app.state.with_untracked(|state| state.models.hub().map(str::to_owned));
+    // What is wrong with it is said above the lesson.
+    let _ = app.load(Load { source, hub, weights, ..Load::default() }).await;
 }
 
 /// A field for any model, and one for another hub.
