@@ -89,18 +89,18 @@ pub(super) fn scores(q: Tensor<3>, k: Tensor<3>, scale: f32) -> Tensor<3> {
 /// nothing gives 0 to all.
 pub(super) fn softmax(scores: Tensor<3>, seen: &[bool]) -> Tensor<3> {
     let [_, _, keys] = scores.dims();
-    if !seen.contains(&false) {
-        return in_place(scores, |scores| cloze_arithmetic::softmax(scores, keys));
-    }
+    // Of each query, up to which key it sees any: GPT's see none after themselves.
+    let last_seen = |seen: &[bool]| seen.iter().rposition(|seen| *seen).map_or(0, |last| last + 1);
+    let ends: Vec<usize> = seen.chunks(keys.max(1)).map(last_seen).collect();
     in_place(scores, |scores| {
-        for (score, _) in scores.iter_mut().zip(seen.iter().cycle()).filter(|(_, seen)| !**seen) {
-            *score = NOT_SEEN;
-        }
-        cloze_arithmetic::softmax(scores, keys);
-        for (row, seen) in scores.chunks_mut(keys).zip(seen.chunks(keys).cycle()) {
-            if !seen.contains(&true) {
-                row.fill(0.0);
+        let queries = seen.chunks(keys.max(1)).zip(ends.iter().copied()).cycle();
+        for (row, (seen, end)) in scores.chunks_mut(keys.max(1)).zip(queries) {
+            let (row, rest) = row.split_at_mut(end);
+            for (score, _) in row.iter_mut().zip(seen).filter(|(_, seen)| !**seen) {
+                *score = NOT_SEEN;
             }
+            cloze_arithmetic::softmax(row, end);
+            rest.fill(0.0);
         }
     })
 }
