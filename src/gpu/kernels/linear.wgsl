@@ -12,7 +12,7 @@
 //     norm(x) · W + b  =  s * ((gamma * x) · W  -  m * (gamma · W))  +  (beta · W + b)
 //
 // Both brackets that lack x are known when the model is loaded (`gamma_weights`, `bias`), and m and s come from two
-// sums that are taken along in the loop that reads x anyway.
+// sums over the row.
 
 struct Shape {
     inputs: u32,

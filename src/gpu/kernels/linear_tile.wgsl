@@ -6,6 +6,37 @@
 
 const INVOCATIONS = LANES / FOURS;
 
+// How many invocations share the sums of a row.
+const SHARES = max(INVOCATIONS / 8u, 1u);
+
+// Of each of the eight rows the sum and the sum of squares, first in SHARES parts.
+var<workgroup> shared_sums: array<vec2<f32>, 8u * SHARES>;
+
+// Sums the rows from `first` to `last` for the norm. They have a loop of their own, in which invocations read different
+// numbers, while all read the same ones in the loop of products; and software is twice as slow if that has a branch.
+fn sum_rows(invocation: u32, first: u32, last: u32) {
+    var sums: vec2<f32>;
+    for (var i = invocation; i < 8u * SHARES; i += INVOCATIONS) {
+        let at = shape.x + row_in(min(first + i % 8u, last)) * shape.inputs;
+        // A variable of the loop's own would be zero in the first round only, on software.
+        sums = vec2<f32>(0.0);
+        for (var k = i / 8u; k < shape.inputs; k += SHARES) {
+            let x = arena[at + k];
+            sums += vec2<f32>(x, x * x);
+        }
+        shared_sums[i] = sums;
+    }
+    workgroupBarrier();
+    if (SHARES > 1u) {
+        if (invocation < 8u) {
+            for (var share = 1u; share < SHARES; share++) {
+                shared_sums[invocation] += shared_sums[share * 8u + invocation];
+            }
+        }
+        workgroupBarrier();
+    }
+}
+
 // The numbers of four rows.
 fn four(at: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(arena[at.x], arena[at.y], arena[at.z], arena[at.w]);
@@ -37,23 +68,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var lower_1: mat4x4<f32>;
     var lower_2: mat4x4<f32>;
     var lower_3: mat4x4<f32>;
-    var upper_sum: vec4<f32>;
-    var lower_sum: vec4<f32>;
-    var upper_squares: vec4<f32>;
-    var lower_squares: vec4<f32>;
     let norm = normed();
+    if (norm) {
+        sum_rows(local.x, first, last);
+    }
     for (var k = 0u; k < shape.inputs; k++) {
-        var a = four(upper + k);
-        var b = four(lower + k);
-        if (norm) {
-            upper_sum += a;
-            lower_sum += b;
-            upper_squares += a * a;
-            lower_squares += b * b;
-            let gamma = vectors[shape.gamma + k];
-            a *= gamma;
-            b *= gamma;
-        }
+        let gamma = select(1.0, vectors[select(0u, shape.gamma + k, norm)], norm);
+        let a = four(upper + k) * gamma;
+        let b = four(lower + k) * gamma;
         let w_0 = weights_of(k, group.x, local.x);
         upper_0 += outer(a, w_0);
         lower_0 += outer(b, w_0);
@@ -70,7 +92,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
 
-    var stats = array<Statistics, 2>(statistics(upper_sum, upper_squares), statistics(lower_sum, lower_squares));
     var products = array<mat4x4<f32>, 8>(
         upper_0, upper_1, upper_2, upper_3, lower_0, lower_1, lower_2, lower_3,
     );
@@ -78,13 +99,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     for (var half = 0u; half < 2u && first + half * 4u <= last; half++) {
         let r = first + half * 4u;
         let count = min(last + 1u - r, 4u);
-        if (norm && group.x == 0u && local.x == 0u) {
-            keep(r, count, stats[half]);
+        var stats: Statistics;
+        if (norm) {
+            let s_0 = shared_sums[half * 4u];
+            let s_1 = shared_sums[half * 4u + 1u];
+            let s_2 = shared_sums[half * 4u + 2u];
+            let s_3 = shared_sums[half * 4u + 3u];
+            stats = statistics(vec4<f32>(s_0.x, s_1.x, s_2.x, s_3.x), vec4<f32>(s_0.y, s_1.y, s_2.y, s_3.y));
+            if (group.x == 0u && local.x == 0u) {
+                keep(r, count, stats);
+            }
         }
         for (var c = 0u; c < 4u * FOURS; c++) {
             let output = output_of(group.x, local.x + c / 4u * INVOCATIONS, c % 4u);
             if (output < shape.outputs) {
-                finish(r, count, output, products[half * 4u + c / 4u][c % 4u], stats[half]);
+                finish(r, count, output, products[half * 4u + c / 4u][c % 4u], stats);
             }
         }
     }

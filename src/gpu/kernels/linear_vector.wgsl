@@ -14,12 +14,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var sums: vec2<f32>;
     let norm = normed();
     for (var k = local.y; k < shape.inputs; k += SLICES) {
-        var a = arena[at + k];
-        if (norm) {
-            sums += vec2<f32>(a, a * a);
-            a *= vectors[shape.gamma + k];
-        }
-        product += a * weights_of(k, group.x, local.x);
+        // Without a branch, which would cost software more than the rest of the loop.
+        let x = arena[at + k];
+        sums += vec2<f32>(x, x * x);
+        let gamma = select(1.0, vectors[select(0u, shape.gamma + k, norm)], norm);
+        product += x * gamma * weights_of(k, group.x, local.x);
     }
 
     if (SLICES > 1u) {

@@ -158,6 +158,9 @@ pub struct Memory<'a> {
     pub trace: &'a mut [f32],
 }
 
+/// How every kernel reads a matrix, whatever the type of its weights.
+const WEIGHTS: &str = include_str!("weights.wgsl");
+
 /// The WGSL of a kernel: its constants, what it shares with others, and its file.
 pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
     let lanes = match op {
@@ -178,18 +181,18 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
         ("SHARED", if widths.slices > 1 { lanes * widths.slices } else { 1 }),
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
-        Op::Embed => (&[weight_type.source(), include_str!("embed.wgsl")], &[]),
+        Op::Embed => (&[weight_type.source(), WEIGHTS, include_str!("embed.wgsl")], &[]),
         Op::LinearTile => (
-            &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_tile.wgsl")],
+            &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_tile.wgsl")],
             &linear::NAMES,
         ),
         Op::LinearVector => (
-            &[include_str!("linear.wgsl"), weight_type.source(), include_str!("linear_vector.wgsl")],
+            &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_vector.wgsl")],
             &linear::NAMES,
         ),
         Op::Attention => (&[include_str!("attention.wgsl")], &[]),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
-        Op::Fold => (&[weight_type.source(), include_str!("fold.wgsl")], &[]),
+        Op::Fold => (&[weight_type.source(), WEIGHTS, include_str!("fold.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),
         Op::TopRow => (&[include_str!("top.wgsl"), include_str!("top_row.wgsl")], &top::NAMES),
         Op::Draw => (&[include_str!("draw.wgsl")], &top::NAMES),
