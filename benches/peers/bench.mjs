@@ -34,6 +34,7 @@ const { values: args } = parseArgs({
   options: {
     only: { type: "string", multiple: true, default: [] },
     cold: { type: "boolean", default: false },
+    cpu: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     report: { type: "boolean", default: false },
   },
@@ -53,7 +54,8 @@ async function measure() {
   const settings = await json(join(ROOT, "benches/peers/shapes.json"));
   const how = args.quick ? QUICK : FULL;
   const chosen = (name) => args.only.length === 0 || args.only.includes(name);
-  const grows = chosen("growth") && !args.cold;
+  const grows = chosen("growth") && !args.cold && !args.cpu;
+  const engines = Object.keys(ENGINES).filter((id) => !args.cpu || !id.endsWith("webgpu"));
   const known = [...settings.shapes.map(({ name }) => name), "growth"];
   const unknown = args.only.find((name) => !known.includes(name));
   if (unknown) throw new Error(`there is no shape "${unknown}"; there are ${known.join(", ")}`);
@@ -61,8 +63,9 @@ async function measure() {
   const { version } = await json(join(FOLDERS["/ort/"], "../package.json"));
 
   const processors = cpus();
-  const machine = { cores: processors.length, processor: processors[0].model.trim() };
-  const before = (args.cold || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
+  const processor = processors[0].model.trim();
+  const machine = { cores: processors.length };
+  const before = (args.cold || args.cpu || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
   const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
   // What is not measured now stays, in the order of shapes.json.
@@ -72,8 +75,8 @@ async function measure() {
   const inOrder = (list) => list.sort((a, b) => order.indexOf(a.shape ?? a.name) - order.indexOf(b.shape ?? b.name));
   results.shapes = inOrder([...others(before.shapes), ...described]);
   Object.assign(results, {
-    cells: args.cold ? (before.cells ?? []) : others(before.cells),
-    cold: others(before.cold),
+    cells: args.cold || args.cpu ? (before.cells ?? []) : others(before.cells),
+    cold: args.cpu ? (before.cold ?? []) : others(before.cold),
     downloads: args.cold ? {} : (before.downloads ?? {}),
     growth: grows ? [] : (before.growth ?? []),
   });
@@ -91,21 +94,27 @@ async function measure() {
   const server = await serve({ folders: FOLDERS, headers: ISOLATED });
   try {
     for (const shape of shapes) {
-      console.log(`${shape.label}: cold starts`);
-      const { engines, files } = await coldStarts(server, shape, how);
-      for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
-      results.cold.push({ shape: shape.name, label: shape.label, engines });
-      if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
-      await keep();
+      if (!args.cpu) {
+        console.log(`${shape.label}: cold starts`);
+        const { engines, files } = await coldStarts(server, shape, how);
+        for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
+        results.cold.push({ shape: shape.name, label: shape.label, processor, engines });
+        if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
+        await keep();
+      }
       if (args.cold) continue;
 
       const browser = await launch({ gpu: "any" });
       results.machine.chromium = browser.version();
       try {
-        for await (const done of warmRuns(browser, server.origin, shape, settings, how)) {
+        for await (const done of warmRuns(browser, server.origin, shape, settings, how, engines)) {
           results.machine.adapter ??= done.adapter;
           if (done.adapter && done.adapter !== results.machine.adapter) throw new Error("the engines got different adapters");
-          results.cells.push(done.cell);
+          for (const figure of Object.values(done.cell.engines)) figure.processor = processor;
+          const { label } = done.cell;
+          const known = results.cells.find((cell) => cell.label === label);
+          if (known) Object.assign(known.engines, done.cell.engines);
+          else results.cells.push(done.cell);
           await keep();
         }
       } finally {
@@ -121,7 +130,8 @@ async function measure() {
       const browser = await launch({ gpu: "any" });
       try {
         results.machine.chromium = browser.version();
-        results.growth = await growth(browser, server.origin, { shapes: own, checkpoints, settings: { ...settings.growth, lengths }, ...how });
+        const curves = await growth(browser, server.origin, { shapes: own, checkpoints, settings: { ...settings.growth, lengths }, ...how });
+        results.growth = curves.map((curve) => ({ ...curve, processor }));
       } finally {
         await browser.close();
       }
@@ -144,13 +154,13 @@ async function made(shape) {
 }
 
 /** All cells of a shape, one after the other. The engines are opened anew for each kind of run: the peer's models differ. */
-async function* warmRuns(browser, origin, shape, { lengths, decode }, how) {
+async function* warmRuns(browser, origin, shape, { lengths, decode }, how, ids) {
   const tasks = shape.family === "gpt" ? ["forward", "decode"] : ["forward"];
   for (const task of tasks) {
     for (const mode of ["logits", "trace"]) {
       const engines = [];
       const failed = {};
-      for (const id of Object.keys(ENGINES)) {
+      for (const id of ids) {
         try {
           engines.push(await open(browser, origin, id, { ...shape, task, mode }));
         } catch (error) {
@@ -164,7 +174,7 @@ async function* warmRuns(browser, origin, shape, { lengths, decode }, how) {
         const label = `${shape.label}, ${what}, ${mode === "trace" ? "full trace" : "logits"}`;
         console.log(label);
         const measured = { ...failed, ...(await interleave(engines, cell(shape, task, mode, tokens), how)) };
-        const ordered = Object.fromEntries(Object.keys(ENGINES).map((id) => [id, measured[id]]));
+        const ordered = Object.fromEntries(ids.map((id) => [id, measured[id]]));
         for (const [id, { wallMs, differences, error }] of Object.entries(ordered)) {
           console.log(`  ${id}: ${error ?? `${wallMs.toFixed(1)} ms, off by ${Math.max(...Object.values(differences))}`}`);
         }

@@ -21,8 +21,8 @@ export const ENGINES = {
  * Opens an engine's page, without waiting for anything in it, and loads a model there.
  * @param {{name: string, sizes: object, task: "forward" | "decode", mode: "logits" | "trace", opens?: string}} model `opens` is
  * the fragment with which Cloze's page opens with this very model
- * @returns {Promise<{id: string, adapter?: string, startedMs: number, loadedMs: number, time: Function, check: Function, close: Function}>}
- * `startedMs` and `loadedMs` count from navigation; `time` and `check` are those of page/timed.js.
+ * @returns {Promise<{id: string, adapter?: string, startedMs: number, loadedMs: number, time: Function, check: Function, kernels: Function, close: Function}>}
+ * `startedMs` and `loadedMs` count from navigation; `time`, `check` and (of Cloze) `kernels` are those of page/timed.js.
  */
 export async function open(browser, origin, id, { name, sizes, task, mode, opens }) {
   const { path, module, options } = ENGINES[id];
@@ -47,7 +47,7 @@ export async function open(browser, origin, id, { name, sizes, task, mode, opens
         },
         { module, verb, cell },
       );
-    return { id, ...loaded, time: call("time"), check: call("check"), close };
+    return { id, ...loaded, time: call("time"), check: call("check"), kernels: call("kernels"), close };
   } catch (error) {
     await close();
     throw error;

@@ -329,7 +329,8 @@ def largest_difference(shape, model, path, trace, inputs):
 # ---- all of it --------------------------------------------------------------------------------------------------------
 def growth_shapes():
     growth = SHAPES["growth"]
-    for family, vocabulary in (("bert", 8192), ("gpt", 4096)):
+    for own in (shape for shape in SHAPES["shapes"] if "from" in shape):
+        family, vocabulary = own["family"], sizes(own)["vocabulary"]
         for layers in growth["layers"]:
             yield {"name": f"growth-{family}-{layers}", "family": family, "vocabulary": vocabulary, "layers": layers,
                    "hidden": growth["hidden"], "heads": growth["heads"], "positions": 256, "checkpoint_only": True}

@@ -3,9 +3,13 @@
 import { cell, open } from "./engines.mjs";
 import { median } from "../../tests/browser/support/results.mjs";
 
+/** How often the GPU's clock is asked; the shortest time of a kernel counts. */
+const CLOCKED = 3;
+
 /**
  * Times full-trace runs; what is on one curve is interleaved, repetition by repetition.
- * @returns {Promise<{engine, family, of: "tokens" | "layers", points: {x: number, ms: number}[]}[]>}
+ * @returns {Promise<{engine, family, of: "tokens" | "layers", points: {x: number, ms: number, kernels?: Record<string, number>}[]}[]>}
+ * `kernels`, of WebGPU and over the length: each kernel's milliseconds by the GPU's own clock
  */
 export async function growth(browser, origin, { shapes, checkpoints, settings, runs, warmUps }) {
   const curves = [];
@@ -36,8 +40,21 @@ async function times(browser, origin, engine, asked, { runs, warmUps }) {
       if (run >= 0) taken[i].push(wallMs);
     }
   }
+  const points = asked.map(({ x }, i) => ({ x, ms: median(taken[i]) }));
+  if (engine === "cloze-webgpu" && pages.size === 1) {
+    for (const [i, { shape, asked: question }] of asked.entries()) points[i].kernels = await clocked(pages.get(shape), question);
+  }
   for (const page of pages.values()) await page.close();
-  return asked.map(({ x }, i) => ({ x, ms: median(taken[i]) }));
+  return points;
+}
+
+async function clocked(page, question) {
+  const shortest = {};
+  for (let run = 0; run < CLOCKED; run++) {
+    const { kernels } = await page.kernels(question);
+    for (const [kernel, ms] of Object.entries(kernels)) shortest[kernel] = Math.min(shortest[kernel] ?? Infinity, ms);
+  }
+  return shortest;
 }
 
 /**

@@ -7,6 +7,12 @@ import { median } from "../../tests/browser/support/results.mjs";
 /** Above this an engine is run less often: a cell would else take an hour. The table tells how often. */
 export const SLOW_MS = 20_000;
 
+/** Below this an engine is run more often, several times in its turn: whatever else the machine does lasts as long as such a run. */
+export const SHORT_MS = 200;
+
+/** How many times as often. */
+export const OFTENER = 3;
+
 /** More than this and what was computed is wrong. */
 export const WRONG = 1e-2;
 
@@ -36,7 +42,7 @@ export async function interleave(engines, cell, { runs, warmUps, slowRuns }) {
       let last = wallMs;
       for (let i = 1; i < warmUps && last < SLOW_MS; i++) last = (await engine.time(cell)).wallMs;
       const wrong = !Object.values(found.differences).every((difference) => difference <= WRONG);
-      const wanted = last < SLOW_MS ? runs : slowRuns;
+      const wanted = last < SHORT_MS ? runs * OFTENER : last < SLOW_MS ? runs : slowRuns;
       taken.set(engine.id, { found: { ...found, wrong }, wanted, times: wanted > 0 ? [] : [{ wallMs, ownMs }] });
     });
   }
@@ -46,7 +52,9 @@ export async function interleave(engines, cell, { runs, warmUps, slowRuns }) {
     const order = engines.map((_, i) => engines[(i + run) % engines.length]);
     for (const { id, time } of order) {
       const { times, wanted } = taken.get(id) ?? { times: [], wanted: 0 };
-      if (times.length < wanted) await guarded(id, async () => times.push(await time(cell)));
+      for (let turn = 0; turn < Math.ceil(wanted / runs) && times.length < wanted; turn++) {
+        await guarded(id, async () => times.push(await time(cell)));
+      }
     }
   }
 

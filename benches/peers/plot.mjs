@@ -31,7 +31,8 @@ function triangle(x, y) {
 }
 
 const text = (x, y, words, more = "") => `<text x="${x}" y="${y}" ${more}>${String(words).replaceAll("&", "&amp;").replaceAll("<", "&lt;")}</text>`;
-const line = (x1, y1, x2, y2, colour = FAINT, more = "") => `<line x1="${x1}" y1="${y1}" x2="${x2}" y2="${y2}" stroke="${colour}" ${more}/>`;
+const line = (x1, y1, x2, y2, colour = FAINT, more = "") =>
+  `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${colour}" ${more}/>`;
 
 function mark(id, x, y) {
   const { colour, filled, path } = MARKS[id];

@@ -2,6 +2,7 @@
 
 import { ENGINES } from "./engines.mjs";
 import { attentionShare, fit } from "./growth.mjs";
+import { OFTENER, SHORT_MS } from "./measure.mjs";
 import { targets } from "./targets.mjs";
 
 const IDS = Object.keys(ENGINES);
@@ -26,7 +27,7 @@ function time(cell, id, runs) {
   const figure = cell.engines[id];
   if (!figure) return "–";
   if (figure.error) return "failed";
-  const often = figure.n === runs ? "" : ` (n = ${figure.n})`;
+  const often = figure.n >= runs ? "" : ` (n = ${figure.n})`;
   return `${ms(perUnit(cell, figure.wallMs))}${often}${figure.wrong ? " **wrong**" : ""}`;
 }
 
@@ -104,20 +105,42 @@ function missed(results) {
 
 function growthTable({ growth, shapes }) {
   return [
-    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there"),
+    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there", "… of the kernels' time", "all other kernels, a token"),
     ...growth.map((curve) => {
       const { furthest, share } = fit(curve);
       const [first, last] = [curve.points[0], curve.points.at(-1)];
       const shape = shapes.find(({ from, family }) => from && family === curve.family);
       const natural = curve.of === "tokens" && shape ? percent(attentionShare(shape.sizes, last.x)) : "–";
       const at = ({ x, ms: time }) => `${x} ${x === 1 ? curve.of.slice(0, -1) : curve.of}: ${ms(time)} ms`;
-      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural);
+      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural, ...clocked(curve));
     }),
   ];
 }
 
-const machineLine = ({ machine, versions }) =>
-  `Measured on ${machine.cores} cores of ${machine.processor}, Chromium ${machine.chromium} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
+/** What attention's kernel has of the kernels' time at the last point, and whether the others' grows faster than the length. */
+function clocked({ points }) {
+  const sums = points.map(({ x, kernels = {} }) => {
+    const { attention = 0, ...others } = kernels;
+    return { x, attention, others: Object.values(others).reduce((sum, ms) => sum + ms, 0) };
+  });
+  const [first, last] = [sums[0], sums.at(-1)];
+  if (!(first.others > 0 && last.others > 0)) return ["–", "–"];
+  const perToken = ({ x, others }) => `${ms(others / x)} ms at ${x}`;
+  return [percent(last.attention / (last.attention + last.others)), `${perToken(first)}, ${perToken(last)}`];
+}
+
+/** The processors, each with what was measured on it, where there are several. */
+function processors({ cells, cold, growth }) {
+  const runs = (gpu) => cells.flatMap(({ engines }) => Object.entries(engines).filter(([id]) => id.endsWith("webgpu") === gpu).map(([, figure]) => figure));
+  const parts = Object.entries({ WebGPU: runs(true), CPU: runs(false), "cold starts": cold, growth });
+  const on = parts.map(([part, figures]) => [part, [...new Set(figures.map(({ processor }) => processor))]]);
+  const all = [...new Set(on.flatMap(([, processors]) => processors))];
+  if (all.length === 1) return all[0];
+  return all.map((one) => `${one} (${on.filter(([, processors]) => processors.includes(one)).map(([part]) => part).join(", ")})`).join(" and of ");
+}
+
+const machineLine = ({ machine, versions, ...results }) =>
+  `Measured on ${machine.cores} cores of ${processors(results)}, Chromium ${machine.chromium} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
 
 /** What is still to be measured. */
 const missing = (results) => (results.missing?.length ? ` Not measured yet: ${results.missing.join(", ")}.` : "");
@@ -138,7 +161,7 @@ export function whole(results) {
     ...(misses.length ? ["Missed, with what was found:", "", ...misses, ""] : []),
     "## Warm runs",
     "",
-    `Medians of ${settings.runs} after ${settings.warmUps} warm-ups, interleaved; where n stands beside a figure it is the median of so many. Shapes are vocabulary/hidden/layers/heads.`,
+    `Medians of ${settings.runs} after ${settings.warmUps} warm-ups, interleaved, or of ${settings.runs * OFTENER} of what takes less than ${SHORT_MS} ms; where n stands beside a figure it is the median of so many. Shapes are vocabulary/hidden/layers/heads.`,
     "",
     ...warm(results),
     "",
@@ -176,7 +199,7 @@ export function short(results) {
   return [
     "### Beside onnxruntime-web",
     "",
-    `${machineLine(results)} Medians of ${settings.runs}, in ms ([all of them](benches/results/peers.md), [how](benches/peers/README.md)).${missing(results)}`,
+    `${machineLine(results)} Medians of ${settings.runs} or more, in ms ([all of them](benches/results/peers.md), [how](benches/peers/README.md)).${missing(results)}`,
     "",
     ...head("ms; full trace: logits, attention, hidden states", ...ids.map((id) => ENGINES[id].label)),
     ...shown.map((cell) => row(cell.label.replace(", full trace", ""), ...ids.map((id) => time(cell, id, settings.runs)))),

@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub only: Vec<OsString>,
     /// Only cold starts: the other figures stay.
     pub cold: bool,
+    /// Only warm runs on the CPU: the other figures stay.
+    pub cpu: bool,
     /// One run of everything: to see that all works, not how fast.
     pub quick: bool,
     /// Write the table and the plots anew from the figures that are there.
@@ -43,7 +45,8 @@ pub(crate) fn measure(options: &Options, build: bool) -> Result<()> {
     })?;
     let usually = if options.quick { "30 minutes" } else { "2 hours where the GPU is software" };
     timed("Measuring Cloze and its peer", &format!("{usually}; leave the machine alone meanwhile"), || {
-        bench.args(options.quick.then_some("--quick")).args(options.cold.then_some("--cold"));
+        bench.args(options.quick.then_some("--quick"));
+        bench.args(options.cold.then_some("--cold")).args(options.cpu.then_some("--cpu"));
         run(bench.env("CHROMIUM", chromium))
     })?;
     Ok(())

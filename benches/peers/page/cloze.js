@@ -57,6 +57,14 @@ export async function decode({ text, count }, mode) {
   };
 }
 
+/** Milliseconds of each kernel in the last run. */
+export async function kernels() {
+  const { dispatches } = await window.cloze.kernels();
+  const sums = {};
+  for (const { kernel, ms } of dispatches) if (ms !== null) sums[kernel] = (sums[kernel] ?? 0) + ms;
+  return sums;
+}
+
 /** Cloze's name of each output, by the name that it has in the exports. */
 function hooksOf(mode) {
   const hooks = { logits: "logits" };

@@ -23,6 +23,12 @@ export async function check(engine, { task, mode, input, reference }) {
   return { ...times, values, ...found };
 }
 
+/** The same question once more: how long each of the GPU's kernels took for it, by the GPU's clock; nothing where it has none. */
+export async function kernels(engine, { task, mode, input }) {
+  await asked(engine, task, mode, input);
+  return { kernels: await engine.kernels() };
+}
+
 async function asked(engine, task, mode, input) {
   await engine.prepare(task);
   const start = performance.now();
