@@ -59,6 +59,12 @@ fn normed() -> bool {
     return shape.gamma != NONE;
 }
 
+// The norm's gamma of input `k`, or 1 without a norm. It is asked for in the loops of products, where a branch costs software
+// as much again as the loop.
+fn gamma_of(k: u32, norm: bool) -> f32 {
+    return select(1.0, vectors[select(0u, shape.gamma + k, norm)], norm);
+}
+
 // How many rows there are.
 fn row_count() -> u32 {
     switch shape.rows {

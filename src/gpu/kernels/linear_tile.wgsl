@@ -13,7 +13,7 @@ const SHARES = max(INVOCATIONS / 8u, 1u);
 var<workgroup> shared_sums: array<vec2<f32>, 8u * SHARES>;
 
 // Sums the rows from `first` to `last` for the norm. They have a loop of their own, in which invocations read different
-// numbers, while all read the same ones in the loop of products; and software is twice as slow if that has a branch.
+// numbers, while all read the same ones in the loop of products, which has no branch so.
 fn sum_rows(invocation: u32, first: u32, last: u32) {
     var sums: vec2<f32>;
     for (var i = invocation; i < 8u * SHARES; i += INVOCATIONS) {
@@ -73,7 +73,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         sum_rows(local.x, first, last);
     }
     for (var k = 0u; k < shape.inputs; k++) {
-        let gamma = select(1.0, vectors[select(0u, shape.gamma + k, norm)], norm);
+        let gamma = gamma_of(k, norm);
         let a = four(upper + k) * gamma;
         let b = four(lower + k) * gamma;
         let w_0 = weights_of(k, group.x, local.x);

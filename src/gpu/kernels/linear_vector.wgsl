@@ -14,11 +14,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var sums: vec2<f32>;
     let norm = normed();
     for (var k = local.y; k < shape.inputs; k += SLICES) {
-        // Without a branch, which would cost software more than the rest of the loop.
         let x = arena[at + k];
         sums += vec2<f32>(x, x * x);
-        let gamma = select(1.0, vectors[select(0u, shape.gamma + k, norm)], norm);
-        product += x * gamma * weights_of(k, group.x, local.x);
+        product += x * gamma_of(k, norm) * weights_of(k, group.x, local.x);
     }
 
     if (SLICES > 1u) {
