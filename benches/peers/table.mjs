@@ -161,7 +161,7 @@ export function whole(results) {
     ...(misses.length ? ["Missed, with what was found:", "", ...misses, ""] : []),
     "## Warm runs",
     "",
-    `Medians of ${settings.runs} after ${settings.warmUps} warm-ups, interleaved, or of ${settings.runs * OFTENER} of what takes less than ${SHORT_MS} ms; where n stands beside a figure it is the median of so many. Shapes are vocabulary/hidden/layers/heads.`,
+    `Medians of ${settings.runs} after ${settings.warmUps} warm-ups, interleaved, or of up to ${settings.runs * OFTENER} of what takes less than ${SHORT_MS} ms; where n stands beside a figure it is the median of so many. Shapes are vocabulary/hidden/layers/heads.`,
     "",
     ...warm(results),
     "",
