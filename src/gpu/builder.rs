@@ -12,6 +12,9 @@ use crate::trace::{Hook, Sight};
 /// The bytes that rows of logits may take; more predictions than fit are computed in turns.
 const LOGITS_BYTES: usize = 64 << 20;
 
+/// The most workgroups in one direction that every GPU allows (WebGPU, `maxComputeWorkgroupsPerDimension`).
+const MOST_GROUPS: usize = 65_535;
+
 /// The residual stream at some point: rows of the arena, and the layer norm that whoever reads them applies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
@@ -141,12 +144,12 @@ impl Builder {
     /// Some columns of matrices that stand side by side.
     fn matrix(&mut self, parts: Vec<Matrix>, columns: Range<usize>) -> usize {
         let inputs = parts.first().map_or(0, |part| part.rows);
-        let (group, weight_type) = (self.plan.widths.columns_in_group(), self.plan.weight_type);
+        let weight_type = self.plan.weight_type;
         let scale = match weight_type {
             WeightType::Int8 => self.room(columns.len()),
             WeightType::F32 | WeightType::F16 => NONE,
         };
-        let layout = Layout::new(inputs, columns.len(), group, weight_type);
+        let layout = Layout::new(inputs, columns.len(), &self.plan.widths, weight_type);
         self.plan.matrices.push(MatrixPlan { layout, parts, first: columns.start, scale });
         self.plan.matrices.len() - 1
     }
@@ -173,9 +176,10 @@ impl Builder {
     /// A table of words, `[vocabulary, hidden]`, kept as the head that is tied to it reads it.
     pub(super) fn words(&mut self, table: &Matrix) -> Table {
         let turned = table.turned();
-        let group = self.plan.widths.columns_in_group();
+        let group = self.plan.widths.padded(1);
         let column_bytes = (turned.rows * size_of::<f32>() / self.plan.weight_type.per_word()) as u64;
-        let most = (self.max_table / column_bytes.max(1)) as usize / group * group;
+        let groups = 4 * self.plan.widths.vector_lanes as usize * MOST_GROUPS;
+        let most = groups.min((self.max_table / column_bytes.max(1)) as usize) / group * group;
         let firsts = (0..turned.cols).step_by(most.max(group));
         let columns = firsts.map(|first| first..turned.cols.min(first + most.max(group)));
         Table { parts: columns.map(|columns| self.matrix(vec![turned.clone()], columns)).collect() }
@@ -209,7 +213,6 @@ impl Builder {
             let MatrixPlan { layout, first, scale, .. } = &self.plan.matrices[part];
             let shape = embed::Shape {
                 hidden: width,
-                padded: layout.padded as u32,
                 first: *first as u32,
                 count: layout.outputs as u32,
                 position_table,
@@ -270,7 +273,6 @@ impl Builder {
             let shape = fold::Shape {
                 inputs: shape.inputs,
                 outputs: shape.outputs,
-                padded: shape.padded,
                 gamma: norm.gamma,
                 beta: norm.beta,
                 bias,

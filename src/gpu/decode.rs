@@ -1,4 +1,4 @@
-//! Drawing tokens on a GPU (GPT): several in one submission, each fed to the next step there.
+//! Drawing tokens on a GPU (GPT): several before anything is read, each fed to the next step there.
 
 use super::device::GpuError;
 use super::execute::{GpuModel, Turn, bytes, shared};
@@ -7,7 +7,7 @@ use super::kernels::{RunWords, draw, top};
 use super::plan::Scores;
 use crate::engine::protocol::Sampling;
 
-/// The most tokens that one submission draws.
+/// The most tokens that are drawn before they are read.
 pub const DECODED: usize = 16;
 
 /// A token that the GPU drew.
@@ -20,7 +20,7 @@ pub struct Drawn {
 }
 
 impl GpuModel {
-    /// Continues `ids` (GPT) in one submission by as many tokens as there are `uniforms`, numbers in 0 to 1 that decide the
+    /// Continues `ids` (GPT), with one reading, by as many tokens as there are `uniforms`, numbers in 0 to 1 that decide the
     /// draws; each token is drawn on the GPU and fed back there. Fewer come if the model is full, and none from a token on
     /// whose draw the best scores do not decide: it needs all of them.
     ///
@@ -74,6 +74,10 @@ impl GpuModel {
                 let at = bytes(region.offset as usize);
                 encoder.copy_buffer_to_buffer(&self.arena, at, &room.read, to, bytes(width));
                 to += bytes(width);
+            }
+            // After 1, 3 and 7 tokens: while the GPU draws some, twice as many are made ready.
+            if (index + 2).is_power_of_two() {
+                self.gpu.submit(std::mem::replace(&mut encoder, self.gpu.encoder()));
             }
         }
         self.gpu.submit(encoder);

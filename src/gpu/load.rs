@@ -1,5 +1,5 @@
 //! A checkpoint's weights on their way to a GPU: room is made and kernels are compiled when the file's header is known;
-//! then each tensor is brought into the kernels' layout when it has arrived, some rows at a time, and forgotten.
+//! then each tensor is brought into the kernels' layout when it has arrived, some panels at a time, and forgotten.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -139,11 +139,11 @@ impl Loading {
         if *scale != NONE {
             gpu.write(vectors, *scale as usize, bytemuck::cast_slice(&scales));
         }
-        let rows = (CHUNK / layout.row_words()).max(1);
-        for begin in (0..layout.inputs).step_by(rows) {
-            let chunk = begin..layout.inputs.min(begin + rows);
+        let panels = (CHUNK / layout.panel_words().max(1)).max(1);
+        for begin in (0..layout.panels).step_by(panels) {
+            let chunk = begin..layout.panels.min(begin + panels);
             let words = layout.words_of(chunk, value, half, whole);
-            gpu.write(&matrices[index], begin * layout.row_words(), &words);
+            gpu.write(&matrices[index], begin * layout.panel_words(), &words);
         }
     }
 

@@ -80,7 +80,7 @@ impl Step {
                 let (tiled, grid) = shape.grid(widths, shape.which().count(run));
                 (if tiled { Op::LinearTile } else { Op::LinearVector }, grid)
             }
-            Kernel::Attention(shape) => (Op::Attention, shape.grid(run.rows())),
+            Kernel::Attention(shape) => (Op::Attention, shape.grid(widths, run.rows())),
             Kernel::Norm(shape) => (Op::Norm, shape.grid(run.rows())),
             Kernel::TopPart(shape) => (Op::TopPart, shape.grid_of_parts(run.predicted())),
             Kernel::TopRow(shape) => (Op::TopRow, shape.grid(run.predicted())),

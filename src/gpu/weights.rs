@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use half::f16;
 
+use super::kernels::Widths;
+
 pub use crate::trace::WeightType;
 
 impl WeightType {
@@ -26,33 +28,37 @@ impl WeightType {
     }
 }
 
-/// How a matrix `[inputs, outputs]` lies in a GPU's memory: row after row, each filled up with zeros.
+/// How a matrix `[inputs, outputs]` lies in a GPU's memory: panel after panel of so many outputs; in a panel, input after input;
+/// and of an input, the weights of the panel's outputs side by side. Outputs of zeros fill up the last workgroup's panels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
-    /// Number of rows.
+    /// Number of inputs.
     pub inputs: usize,
-    /// Number of columns.
+    /// Number of outputs.
     pub outputs: usize,
     /// How the numbers are stored.
     pub weight_type: WeightType,
-    /// Columns with the zeros that fill up the last workgroup's.
-    pub padded: usize,
+    /// Outputs of a panel.
+    panel: usize,
+    /// Number of panels.
+    pub panels: usize,
 }
 
 impl Layout {
-    /// The layout of a matrix whose rows are filled up to a multiple of `columns_in_group`: a workgroup computes so many.
-    pub fn new(inputs: usize, outputs: usize, columns_in_group: usize, weight_type: WeightType) -> Layout {
-        Layout { inputs, outputs, weight_type, padded: outputs.next_multiple_of(columns_in_group) }
+    /// The layout of a matrix for kernels of these widths.
+    pub fn new(inputs: usize, outputs: usize, widths: &Widths, weight_type: WeightType) -> Layout {
+        let panel = widths.panel_fours as usize * 4;
+        Layout { inputs, outputs, weight_type, panel, panels: widths.padded(outputs) / panel }
     }
 
-    /// Words of 32 bits in a row.
-    pub fn row_words(&self) -> usize {
-        self.padded / self.weight_type.per_word()
+    /// Words of 32 bits in a panel.
+    pub fn panel_words(&self) -> usize {
+        self.inputs * self.panel / self.weight_type.per_word()
     }
 
     /// Words of the whole.
     pub fn words(&self) -> usize {
-        self.inputs * self.row_words()
+        self.panels * self.panel_words()
     }
 
     /// What each output is multiplied by, if the type is [`WeightType::Int8`]; empty otherwise.
@@ -64,34 +70,37 @@ impl Layout {
         (0..self.outputs).map(|output| largest(output) / 127.0).collect()
     }
 
-    /// The words of some rows of the matrix whose number in row `k` and column `output` is `value(k, output)`, by its bits in
-    /// half precision `half(k, output)`, and in 8 bits `whole(k, output)`.
+    /// The words of some panels of the matrix whose number at input `k` and `output` is `value(k, output)`, by its bits in half
+    /// precision `half(k, output)`, and in 8 bits `whole(k, output)`.
     pub fn words_of(
         &self,
-        rows: Range<usize>,
+        panels: Range<usize>,
         value: impl Fn(usize, usize) -> f32,
         half: impl Fn(usize, usize) -> u16,
         whole: impl Fn(usize, usize) -> i8,
     ) -> Vec<u32> {
-        let (row_words, per_word) = (self.row_words(), self.weight_type.per_word());
         let number = |k: usize, output: usize| if output < self.outputs { value(k, output) } else { 0.0 };
-        let whole = |k: usize, output: usize| if output < self.outputs { whole(k, output) } else { 0 };
+        let half = |k, output| if output < self.outputs { u32::from(half(k, output)) } else { 0 };
+        let whole = |k, output| if output < self.outputs { whole(k, output) } else { 0 };
         let word = |k: usize, first: usize| match self.weight_type {
             WeightType::F32 => number(k, first).to_bits(),
-            WeightType::F16 => {
-                let half = |output| if output < self.outputs { u32::from(half(k, output)) } else { 0 };
-                half(first) | half(first + 1) << 16
-            }
+            WeightType::F16 => half(k, first) | half(k, first + 1) << 16,
             WeightType::Int8 => u32::from_le_bytes([0, 1, 2, 3].map(|c| whole(k, first + c).cast_unsigned())),
         };
-        let mut words = vec![0; rows.len() * row_words];
-        // Column by column: a file that keeps the matrix turned round is then read as it lies.
-        for at in 0..row_words {
-            for (row, k) in rows.clone().enumerate() {
-                words[row * row_words + at] = word(k, at * per_word);
+        let mut words = Vec::with_capacity(panels.len() * self.panel_words());
+        for panel in panels {
+            let outputs = panel * self.panel..(panel + 1) * self.panel;
+            for k in 0..self.inputs {
+                words
+                    .extend(outputs.clone().step_by(self.weight_type.per_word()).map(|first| word(k, first)));
             }
         }
         words
+    }
+
+    /// Where the number at input `k` and `output` lies, in numbers.
+    fn index(&self, k: usize, output: usize) -> usize {
+        (output / self.panel * self.inputs + k) * self.panel + output % self.panel
     }
 }
 
@@ -105,26 +114,26 @@ pub(super) fn rounded(value: f32, scale: f32) -> i8 {
 pub struct Stored {
     /// How it lies in memory.
     pub layout: Layout,
-    /// Row after row.
+    /// Panel after panel.
     pub words: Vec<u32>,
     /// What each output is multiplied by; empty unless the type is [`WeightType::Int8`].
     pub scales: Vec<f32>,
 }
 
 impl Stored {
-    /// Stores the matrix whose number in row `k` and column `output` is `value(k, output)`.
+    /// Stores the matrix whose number at input `k` and `output` is `value(k, output)`.
     pub fn new(layout: Layout, value: impl Fn(usize, usize) -> f32) -> Stored {
         let scales = layout.scales(&value);
         let half = |k, output| f16::from_f32(value(k, output)).to_bits();
         let whole = |k, output: usize| rounded(value(k, output), scales[output]);
-        let words = layout.words_of(0..layout.inputs, &value, half, whole);
+        let words = layout.words_of(0..layout.panels, &value, half, whole);
         Stored { layout, words, scales }
     }
 
-    /// The number in row `k` and column `output` before the output's scale, as a kernel opens it.
+    /// The number at input `k` and `output` before the output's scale, as a kernel opens it.
     pub fn opened(&self, k: usize, output: usize) -> f32 {
         let per_word = self.layout.weight_type.per_word();
-        let at = k * self.layout.padded + output;
+        let at = self.layout.index(k, output);
         let word = self.words[at / per_word];
         let part = at % per_word;
         match self.layout.weight_type {
@@ -147,12 +156,14 @@ mod tests {
     #[test]
     fn what_is_stored_is_opened_again_to_the_type_s_precision() {
         let value = |k: usize, output: usize| ((k * 31 + output * 17) as f32).sin() * 0.3;
-        for (weight_type, tolerance) in
-            [(WeightType::F32, 0.0), (WeightType::F16, 1.5e-4), (WeightType::Int8, 0.3 / 127.0 / 1.9)]
+        let types =
+            [(WeightType::F32, 0.0), (WeightType::F16, 1.5e-4), (WeightType::Int8, 0.3 / 127.0 / 1.9)];
+        for ((weight_type, tolerance), widths) in
+            types.into_iter().flat_map(|of_type| [(of_type, Widths::NARROW), (of_type, Widths::WIDE)])
         {
             for (inputs, outputs) in [(1, 1), (3, 7), (5, 64), (4, 65)] {
-                let layout = Layout::new(inputs, outputs, 64, weight_type);
-                let padded = layout.padded;
+                let layout = Layout::new(inputs, outputs, &widths, weight_type);
+                let padded = layout.panels * layout.panel;
                 let stored = Stored::new(layout, value);
                 assert_eq!(stored.words.len() * weight_type.per_word(), inputs * padded);
                 for k in 0..inputs {
@@ -168,22 +179,22 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_are_stored_in_turns_are_the_rows_of_the_whole() {
+    fn panels_that_are_stored_in_turns_are_those_of_the_whole() {
         let value = |k: usize, output: usize| ((k * 31 + output * 17) as f32).sin();
         for weight_type in [WeightType::F32, WeightType::F16, WeightType::Int8] {
-            let layout = Layout::new(7, 9, 8, weight_type);
+            let layout = Layout::new(7, 150, &Widths::NARROW, weight_type);
             let whole = Stored::new(layout.clone(), value);
-            let turns = [0..3, 3..4, 4..7];
+            let turns = [0..1, 1..2, 2..layout.panels];
             let half = |k, output| f16::from_f32(value(k, output)).to_bits();
             let eighth = |k, output: usize| rounded(value(k, output), whole.scales[output]);
-            let parts = turns.into_iter().flat_map(|rows| layout.words_of(rows, value, half, eighth));
+            let parts = turns.into_iter().flat_map(|panels| layout.words_of(panels, value, half, eighth));
             assert_eq!(parts.collect::<Vec<_>>(), whole.words);
         }
     }
 
     #[test]
     fn an_output_without_weights_stays_without() {
-        let layout = Layout::new(3, 2, 4, WeightType::Int8);
+        let layout = Layout::new(3, 2, &Widths::WIDE, WeightType::Int8);
         let stored = Stored::new(layout, |_, output| output as f32);
         assert_eq!(stored.scale(0), 0.0);
         assert!((0..3).all(|k| stored.opened(k, 0) == 0.0 && stored.opened(k, 1) * stored.scale(1) == 1.0));

@@ -1,6 +1,6 @@
 //! Scaled dot-product attention: `attention.wgsl`.
 
-use super::{Memory, NONE, shape};
+use super::{Memory, NONE, Widths, shape};
 use crate::trace::Sight;
 
 shape! {
@@ -33,8 +33,8 @@ shape! {
 
 impl Shape {
     /// Workgroups for `rows` queries.
-    pub fn grid(&self, rows: usize) -> [u32; 2] {
-        [self.heads, rows as u32]
+    pub fn grid(&self, widths: &Widths, rows: usize) -> [u32; 2] {
+        [self.heads, rows.div_ceil(widths.queries()) as u32]
     }
 }
 

@@ -8,8 +8,6 @@ shape! {
     {
         /// Dimensions of an embedding.
         hidden: u32,
-        /// Columns of the word table with those that fill it up.
-        padded: u32,
         /// The first word of this part of the table.
         first: u32,
         /// How many words it has.

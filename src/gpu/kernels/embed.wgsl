@@ -4,13 +4,11 @@
 // Shapes: word table [hidden, vocabulary], position and segment tables [position or segment, hidden] -> sum
 //         [position, hidden].
 // Grid:   [ceil(hidden / LANES), rows], workgroups of LANES invocations, one for each dimension.
-// The word table lies as the head that is tied to it reads it, with all words of a dimension side by side. A table that
-// is too large for one binding comes in parts, each with a dispatch of its own for the words that it has.
+// The word table lies as the head that is tied to it reads it: `weights.wgsl`. A table that is too large for one binding
+// comes in parts, each with a dispatch of its own for the words that it has.
 
 struct Shape {
     hidden: u32,
-    // Columns of the word table with those that fill it up.
-    padded: u32,
     // The words of this part of the table: the first, and how many.
     first: u32,
     count: u32,
@@ -57,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     if (id >= shape.count) {
         return;
     }
-    var word = weight_of(d, id);
+    var word = opened(weights[weights_at(d, shape.hidden, id / 4u)])[id % 4u];
     if (shape.scale != NONE) {
         word *= vectors[shape.scale + id];
     }

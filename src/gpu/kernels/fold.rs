@@ -10,8 +10,6 @@ shape! {
         inputs: u32,
         /// Columns of the matrix.
         outputs: u32,
-        /// Columns with those that fill up the last workgroup.
-        padded: u32,
         /// The norm's gamma.
         gamma: u32,
         /// The norm's beta.
@@ -28,7 +26,7 @@ shape! {
 impl Shape {
     /// Workgroups of `lanes` invocations.
     pub fn grid(&self, lanes: u32) -> [u32; 2] {
-        [self.padded / (lanes * 4), 1]
+        [self.outputs.div_ceil(lanes * 4), 1]
     }
 }
 
@@ -50,14 +48,14 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
 #[cfg(test)]
 mod tests {
     use super::super::super::weights::{Layout, Stored, WeightType};
-    use super::super::{RunLayout, RunWords};
+    use super::super::{RunLayout, RunWords, Widths};
     use super::*;
 
     #[test]
     fn a_folded_norm_is_a_norm() {
         let (inputs, outputs) = (5, 3);
         let wave = |i: usize| ((i * 37) as f32).sin();
-        let layout = Layout::new(inputs, outputs, 4, WeightType::Int8);
+        let layout = Layout::new(inputs, outputs, &Widths::WIDE, WeightType::Int8);
         let weights = Stored::new(layout, |k, output| wave(k * 7 + output));
         let gamma: Vec<f32> = (0..inputs).map(|k| 1.0 + 0.3 * wave(k + 50)).collect();
         let beta: Vec<f32> = (0..inputs).map(|k| 0.2 * wave(k + 90)).collect();
@@ -67,7 +65,7 @@ mod tests {
         let inverse = (x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / inputs as f32).sqrt().recip();
 
         let vectors = [gamma.as_slice(), &beta, &bias, &weights.scales].concat();
-        let shape = Shape { inputs: 5, outputs: 3, padded: 4, gamma: 0, beta: 5, bias: 10, scale: 13, y: 0 };
+        let shape = Shape { inputs: 5, outputs: 3, gamma: 0, beta: 5, bias: 10, scale: 13, y: 0 };
         let mut arena = [0.0; 6];
         let run = RunWords::new(RunLayout { capacity: 1, wants: 0, heads: 0 }, 0, &[], &[], &[]);
         twin(

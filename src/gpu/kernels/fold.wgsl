@@ -7,8 +7,6 @@
 struct Shape {
     inputs: u32,
     outputs: u32,
-    // Columns of W with those that fill up its last workgroup.
-    padded: u32,
     // Where things begin in `vectors`; NONE where there is none.
     gamma: u32,
     beta: u32,
@@ -21,6 +19,11 @@ struct Shape {
 @group(0) @binding(0) var<storage, read_write> arena: array<f32>;
 @group(0) @binding(2) var<storage, read> vectors: array<f32>;
 @group(0) @binding(3) var<uniform> shape: Shape;
+
+// The weights of input `k` for the four columns of a lane.
+fn weights_of(k: u32, group: u32, lane: u32) -> vec4<f32> {
+    return opened(weights[weights_at(k, shape.inputs, group * LANES + lane)]);
+}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {

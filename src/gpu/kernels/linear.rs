@@ -4,12 +4,6 @@ use super::super::weights::Layout;
 use super::{Memory, NONE, RunWords, Widths, shape};
 use crate::checkpoint::Activation;
 
-/// Rows that one workgroup of the tiled form computes.
-pub const TILE_ROWS: usize = 8;
-
-/// Up to so many rows the form for single rows is used: a tile that is nearly empty costs as much as a full one.
-pub const FEW_ROWS: usize = 2;
-
 /// Which rows a map reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
@@ -75,8 +69,6 @@ shape! {
         inputs: u32,
         /// Length of a row of y.
         outputs: u32,
-        /// Columns of the matrix with those that fill up its last workgroup.
-        padded: u32,
         /// [`Rows`], by number.
         rows: u32,
         /// x in the arena.
@@ -122,7 +114,6 @@ impl Shape {
         Shape {
             inputs: weights.inputs as u32,
             outputs: weights.outputs as u32,
-            padded: weights.padded as u32,
             rows: rows as u32,
             x,
             y,
@@ -157,11 +148,12 @@ impl Shape {
 
     /// Whether `rows` rows are computed in the tiled form, and the workgroups.
     pub fn grid(&self, widths: &Widths, rows: usize) -> (bool, [u32; 2]) {
-        let groups = |lanes: u32| self.padded / (lanes * 4);
-        if rows <= FEW_ROWS {
-            (false, [groups(widths.vector_lanes), rows as u32])
+        let groups = |lanes: u32| self.outputs.div_ceil(lanes * 4);
+        if rows <= widths.few_rows {
+            // Workgroups that read the same weights are neighbours.
+            (false, [rows as u32, groups(widths.vector_lanes)])
         } else {
-            (true, [groups(widths.tile_lanes), rows.div_ceil(TILE_ROWS) as u32])
+            (true, [groups(widths.tile_lanes), rows.div_ceil(widths.tile_rows()) as u32])
         }
     }
 

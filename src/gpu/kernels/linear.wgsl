@@ -3,8 +3,8 @@
 //     y = activation(norm(x) · W + b) + residual
 //
 // Shapes: x [rows, inputs], W [inputs, outputs], b [outputs], y [rows, outputs]. Norm, activation and residual may be
-// missing. This file holds what both forms of the kernel share: tiles of eight rows (linear_tile.wgsl) for a text,
-// single rows (linear_vector.wgsl) for one token at a time.
+// missing. This file holds what all forms of the kernel share: tiles of rows and columns for a text (linear_tile.wgsl on a
+// GPU, linear_tile_software.wgsl), single rows for one token at a time (linear_vector.wgsl).
 //
 // The layer norm (Ba et al. 2016) costs no pass of its own. With a row's mean m, the reciprocal s of its standard
 // deviation, and the norm's gamma and beta,
@@ -17,8 +17,6 @@
 struct Shape {
     inputs: u32,
     outputs: u32,
-    // Columns of W with those that fill up its last workgroup.
-    padded: u32,
     // Which rows: see `row_in`.
     rows: u32,
     // Where things begin in `arena`.
@@ -53,6 +51,11 @@ struct Shape {
 @group(0) @binding(3) var<uniform> shape: Shape;
 @group(0) @binding(4) var<storage, read> run: array<u32>;
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
+
+// The weights of input `k` for the four columns of a lane.
+fn weights_of(k: u32, group: u32, lane: u32) -> vec4<f32> {
+    return opened(weights[weights_at(k, shape.inputs, group * LANES + lane)]);
+}
 
 // Whether x is normalised.
 fn normed() -> bool {

@@ -1,120 +1,156 @@
-// The form for a text: every invocation computes eight rows by FOURS times four columns. A weight that was read serves
-// eight rows, a number of x all columns, and neighbouring invocations read neighbouring weights. A GPU wants many
-// invocations, and FOURS is 1 there; software, to which a number read costs as much as ten products, wants few reads.
+// The form for a text, on a GPU: a workgroup computes a tile of 32 rows by 64 columns. It brings DEPTH inputs of its rows and
+// of its columns at a time into memory that its invocations share, so that a number read from afar serves all of them
+// (Volkov and Demmel 2008, "Benchmarking GPUs to tune dense linear algebra"). While they multiply, the next ones are on their
+// way. Every invocation has four rows by four columns; for each of them there are two, which have half of the inputs each.
+// What it adds up are variables of their own, and loops are rolled out, for registers have no index.
 //
-// Grid: [column groups of 4 * LANES outputs, ceil(rows / 8)], workgroups of LANES / FOURS invocations.
+// Grid: [column groups of 4 * LANES outputs, ceil(rows / 32)], workgroups of LANES by ROW_FOURS by PARTS invocations.
 
-const INVOCATIONS = LANES / FOURS;
+const DEPTH = 32u;
+const ROW_FOURS = 8u;
+const PARTS = 2u;
+// Invocations of a part: one for each four rows by four columns.
+const IN_PART = LANES * ROW_FOURS;
+// From one input to the next in shared memory: one more than there are, so that neighbouring inputs lie in different banks.
+const PITCH_X = ROW_FOURS + 1u;
+const PITCH_W = LANES + 1u;
 
-// How many invocations share the sums of a row.
-const SHARES = max(INVOCATIONS / 8u, 1u);
+// [input, four of rows] and [input, four of columns].
+var<workgroup> shared_x: array<vec4<f32>, DEPTH * PITCH_X>;
+var<workgroup> shared_w: array<vec4<f32>, DEPTH * PITCH_W>;
 
-// Of each of the eight rows the sum and the sum of squares, first in SHARES parts.
-var<workgroup> shared_sums: array<vec2<f32>, 8u * SHARES>;
+// Where four rows of x begin. Beyond the last row it is read again and its result dropped.
+fn begins_of(r: u32, last: u32) -> vec4<u32> {
+    let rows = min(vec4<u32>(r, r + 1u, r + 2u, r + 3u), vec4<u32>(last));
+    return vec4<u32>(row_in(rows.x), row_in(rows.y), row_in(rows.z), row_in(rows.w)) * shape.inputs + shape.x;
+}
 
-// Sums the rows from `first` to `last` for the norm. They have a loop of their own, in which invocations read different
-// numbers, while all read the same ones in the loop of products, which has no branch so.
-fn sum_rows(invocation: u32, first: u32, last: u32) {
-    var sums: vec2<f32>;
-    for (var i = invocation; i < 8u * SHARES; i += INVOCATIONS) {
-        let at = shape.x + row_in(min(first + i % 8u, last)) * shape.inputs;
-        // A variable of the loop's own would be zero in the first round only, on software.
-        sums = vec2<f32>(0.0);
-        for (var k = i / 8u; k < shape.inputs; k += SHARES) {
-            let x = arena[at + k];
-            sums += vec2<f32>(x, x * x);
-        }
-        shared_sums[i] = sums;
-    }
-    workgroupBarrier();
-    if (SHARES > 1u) {
-        if (invocation < 8u) {
-            for (var share = 1u; share < SHARES; share++) {
-                shared_sums[invocation] += shared_sums[share * 8u + invocation];
-            }
+// The numbers of four rows at input `k`.
+fn inputs_of(begins: vec4<u32>, k: u32) -> vec4<f32> {
+    return vec4<f32>(arena[begins.x + k], arena[begins.y + k], arena[begins.z + k], arena[begins.w + k]);
+}
+
+@compute @workgroup_size(LANES, ROW_FOURS, PARTS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(local_invocation_id) local: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let first = group.y * 4u * ROW_FOURS;
+    let last = row_count() - 1u;
+    let norm = normed();
+
+    // Every invocation brings a four of rows and two fours of columns, all at the same input. They are left as they came until
+    // they are shared: whoever touches a number waits for it.
+    let depth = invocation % DEPTH;
+    let own = invocation / DEPTH;
+    let begins = begins_of(first + own * 4u, last);
+    let at_0 = weights_at(depth, shape.inputs, group.x * LANES + own);
+    let at_1 = weights_at(depth, shape.inputs, group.x * LANES + own + LANES / 2u);
+    let at_gamma = select(0u, shape.gamma, norm) + depth;
+    var x = inputs_of(begins, depth);
+    var w_0 = weights[at_0];
+    var w_1 = weights[at_1];
+    var gamma = vectors[at_gamma];
+    // Of what it brings, for the norm.
+    var sums: vec4<f32>;
+    var squares: vec4<f32>;
+
+    // Four rows for each of four columns.
+    var product_0: vec4<f32>;
+    var product_1: vec4<f32>;
+    var product_2: vec4<f32>;
+    var product_3: vec4<f32>;
+    for (var begin = 0u; begin < shape.inputs; begin += DEPTH) {
+        // Beyond the last input there may be any weights.
+        let inputs = select(vec4<f32>(0.0), x, begin + depth < shape.inputs);
+        let by = select(1.0, gamma, norm);
+        shared_x[depth * PITCH_X + own] = inputs;
+        shared_w[depth * PITCH_W + own] = opened(w_0) * by;
+        shared_w[depth * PITCH_W + own + LANES / 2u] = opened(w_1) * by;
+        sums += inputs;
+        squares += inputs * inputs;
+        workgroupBarrier();
+
+        let next = begin + DEPTH;
+        x = inputs_of(begins, next + depth);
+        w_0 = weights[at_0 + next * PANEL];
+        w_1 = weights[at_1 + next * PANEL];
+        gamma = vectors[at_gamma + next];
+
+        let k_0 = local.z * (DEPTH / PARTS);
+        for (var k = k_0; k < k_0 + DEPTH / PARTS; k += 4u) {
+            let at_x = k * PITCH_X + local.y;
+            let at_w = k * PITCH_W + local.x;
+            let a_0 = shared_x[at_x];
+            let b_0 = shared_w[at_w];
+            let a_1 = shared_x[at_x + PITCH_X];
+            let b_1 = shared_w[at_w + PITCH_W];
+            let a_2 = shared_x[at_x + 2u * PITCH_X];
+            let b_2 = shared_w[at_w + 2u * PITCH_W];
+            let a_3 = shared_x[at_x + 3u * PITCH_X];
+            let b_3 = shared_w[at_w + 3u * PITCH_W];
+            product_0 += a_0 * b_0.x;
+            product_1 += a_0 * b_0.y;
+            product_2 += a_0 * b_0.z;
+            product_3 += a_0 * b_0.w;
+            product_0 += a_1 * b_1.x;
+            product_1 += a_1 * b_1.y;
+            product_2 += a_1 * b_1.z;
+            product_3 += a_1 * b_1.w;
+            product_0 += a_2 * b_2.x;
+            product_1 += a_2 * b_2.y;
+            product_2 += a_2 * b_2.z;
+            product_3 += a_2 * b_2.w;
+            product_0 += a_3 * b_3.x;
+            product_1 += a_3 * b_3.y;
+            product_2 += a_3 * b_3.z;
+            product_3 += a_3 * b_3.w;
         }
         workgroupBarrier();
     }
-}
 
-// The numbers of four rows.
-fn four(at: vec4<u32>) -> vec4<f32> {
-    return vec4<f32>(arena[at.x], arena[at.y], arena[at.z], arena[at.w]);
-}
-
-// The products of four rows of x with four columns of W: a vector of the rows for each column.
-fn outer(x: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(x * w.x, x * w.y, x * w.z, x * w.w);
-}
-
-@compute @workgroup_size(INVOCATIONS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let first = group.y * 8u;
-    let last = row_count() - 1u;
-    // Where each of the eight rows of x begins. Beyond the last row it is read again and its result dropped.
-    var begins: array<u32, 8>;
-    for (var r = 0u; r < 8u; r++) {
-        begins[r] = shape.x + row_in(min(first + r, last)) * shape.inputs;
-    }
-    let upper = vec4<u32>(begins[0], begins[1], begins[2], begins[3]);
-    let lower = vec4<u32>(begins[4], begins[5], begins[6], begins[7]);
-
-    // For each four of the columns, rows 0 to 3 and rows 4 to 7. Variables of their own stay in registers.
-    var upper_0: mat4x4<f32>;
-    var upper_1: mat4x4<f32>;
-    var upper_2: mat4x4<f32>;
-    var upper_3: mat4x4<f32>;
-    var lower_0: mat4x4<f32>;
-    var lower_1: mat4x4<f32>;
-    var lower_2: mat4x4<f32>;
-    var lower_3: mat4x4<f32>;
-    let norm = normed();
+    var stats: Statistics;
     if (norm) {
-        sum_rows(local.x, first, last);
-    }
-    for (var k = 0u; k < shape.inputs; k++) {
-        let gamma = gamma_of(k, norm);
-        let a = four(upper + k) * gamma;
-        let b = four(lower + k) * gamma;
-        let w_0 = weights_of(k, group.x, local.x);
-        upper_0 += outer(a, w_0);
-        lower_0 += outer(b, w_0);
-        if (FOURS > 1u) {
-            let w_1 = weights_of(k, group.x, local.x + INVOCATIONS);
-            upper_1 += outer(a, w_1);
-            lower_1 += outer(b, w_1);
-            let w_2 = weights_of(k, group.x, local.x + 2u * INVOCATIONS);
-            upper_2 += outer(a, w_2);
-            lower_2 += outer(b, w_2);
-            let w_3 = weights_of(k, group.x, local.x + 3u * INVOCATIONS);
-            upper_3 += outer(a, w_3);
-            lower_3 += outer(b, w_3);
+        let at_x = depth * PITCH_X + own;
+        let at_w = depth * PITCH_W + own;
+        shared_x[at_x] = sums;
+        shared_w[at_w] = squares;
+        for (var half = DEPTH / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            if (depth < half) {
+                shared_x[at_x] += shared_x[at_x + half * PITCH_X];
+                shared_w[at_w] += shared_w[at_w + half * PITCH_W];
+            }
         }
+        workgroupBarrier();
+        stats = statistics(shared_x[local.y], shared_w[local.y]);
+        workgroupBarrier();
     }
 
-    var products = array<mat4x4<f32>, 8>(
-        upper_0, upper_1, upper_2, upper_3, lower_0, lower_1, lower_2, lower_3,
+    // Each part gives two columns away and finishes the other two.
+    let inner = local.y * LANES + local.x;
+    let is_first = local.z == 0u;
+    shared_w[local.z * 2u * IN_PART + inner] = select(product_0, product_2, is_first);
+    shared_w[(local.z * 2u + 1u) * IN_PART + inner] = select(product_1, product_3, is_first);
+    workgroupBarrier();
+    let theirs = (1u - local.z) * 2u * IN_PART + inner;
+    var products = array<vec4<f32>, 2>(
+        select(product_2, product_0, is_first) + shared_w[theirs],
+        select(product_3, product_1, is_first) + shared_w[theirs + IN_PART],
     );
-    // One call in a loop, since every call is compiled anew.
-    for (var half = 0u; half < 2u && first + half * 4u <= last; half++) {
-        let r = first + half * 4u;
-        let count = min(last + 1u - r, 4u);
-        var stats: Statistics;
-        if (norm) {
-            let s_0 = shared_sums[half * 4u];
-            let s_1 = shared_sums[half * 4u + 1u];
-            let s_2 = shared_sums[half * 4u + 2u];
-            let s_3 = shared_sums[half * 4u + 3u];
-            stats = statistics(vec4<f32>(s_0.x, s_1.x, s_2.x, s_3.x), vec4<f32>(s_0.y, s_1.y, s_2.y, s_3.y));
-            if (group.x == 0u && local.x == 0u) {
-                keep(r, count, stats);
-            }
-        }
-        for (var c = 0u; c < 4u * FOURS; c++) {
-            let output = output_of(group.x, local.x + c / 4u * INVOCATIONS, c % 4u);
-            if (output < shape.outputs) {
-                finish(r, count, output, products[half * 4u + c / 4u][c % 4u], stats);
-            }
+    let r = first + local.y * 4u;
+    if (r > last) {
+        return;
+    }
+    let count = min(last + 1u - r, 4u);
+    if (norm && group.x == 0u && local.x == 0u && is_first) {
+        keep(r, count, stats);
+    }
+    for (var c = 0u; c < 2u; c++) {
+        let output = output_of(group.x, local.x, local.z * 2u + c);
+        if (output < shape.outputs) {
+            finish(r, count, output, products[c], stats);
         }
     }
 }

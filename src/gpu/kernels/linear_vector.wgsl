@@ -1,48 +1,65 @@
-// The form for one token: every invocation computes four columns of one row, and SLICES of them share the inputs
-// among each other, so that a wide processor has enough to do.
+// The form for one token: LANES times SLICES invocations compute four columns for each lane, of one row. The slices share the
+// inputs among each other, neighbours at neighbouring inputs, so that a wide processor has enough to do; each has four
+// inputs on their way at a time, since the way from memory is long.
 //
-// Grid: [column groups of 4 * LANES outputs, rows], workgroups of LANES by SLICES invocations.
+// Grid: [rows, column groups of 4 * LANES outputs], workgroups of LANES * SLICES invocations.
 
 var<workgroup> shared_products: array<vec4<f32>, SHARED>;
 var<workgroup> shared_sums: array<vec2<f32>, SHARED>;
 
-@compute @workgroup_size(LANES, SLICES)
+// The number of x at input `k` of the row that begins at `at`; 0 beyond the last, where weights may be any.
+fn input_of(at: u32, k: u32) -> f32 {
+    return select(0.0, arena[at + k], k < shape.inputs);
+}
+
+@compute @workgroup_size(LANES * SLICES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let r = group.y;
+    let r = group.x;
+    let slice = local.x % SLICES;
+    let lane = local.x / SLICES;
     let at = shape.x + row_in(r) * shape.inputs;
+    let norm = normed();
     var product: vec4<f32>;
     var sums: vec2<f32>;
-    let norm = normed();
-    for (var k = local.y; k < shape.inputs; k += SLICES) {
-        let x = arena[at + k];
-        sums += vec2<f32>(x, x * x);
-        product += x * gamma_of(k, norm) * weights_of(k, group.x, local.x);
+    for (var k = slice; k < shape.inputs; k += 4u * SLICES) {
+        let k_1 = k + SLICES;
+        let k_2 = k_1 + SLICES;
+        let k_3 = k_2 + SLICES;
+        let x = vec4<f32>(arena[at + k], input_of(at, k_1), input_of(at, k_2), input_of(at, k_3));
+        let gamma = vec4<f32>(gamma_of(k, norm), gamma_of(k_1, norm), gamma_of(k_2, norm), gamma_of(k_3, norm));
+        let scaled = x * gamma;
+        sums += vec2<f32>(dot(x, vec4<f32>(1.0)), dot(x, x));
+        product += scaled.x * weights_of(k, group.y, lane) + scaled.y * weights_of(k_1, group.y, lane)
+            + scaled.z * weights_of(k_2, group.y, lane) + scaled.w * weights_of(k_3, group.y, lane);
     }
 
     if (SLICES > 1u) {
-        let own = local.y * LANES + local.x;
+        let own = local.x;
         shared_products[own] = product;
         shared_sums[own] = sums;
+        // Half of the slices take over from the other half, and half of them again.
+        for (var half = SLICES / 2u; half > 0u; half /= 2u) {
+            workgroupBarrier();
+            if (slice < half) {
+                shared_products[own] += shared_products[own + half];
+                shared_sums[own] += shared_sums[own + half];
+            }
+        }
         workgroupBarrier();
-        if (local.y > 0u) {
-            return;
-        }
-        for (var slice = 1u; slice < SLICES; slice++) {
-            product += shared_products[slice * LANES + local.x];
-            sums += shared_sums[slice * LANES + local.x];
-        }
+        product = shared_products[lane * SLICES];
+        sums = shared_sums[lane * SLICES];
     }
 
     var stats: Statistics;
     if (norm) {
         stats = statistics(vec4<f32>(sums.x), vec4<f32>(sums.y));
-        if (group.x == 0u && local.x == 0u) {
+        if (group.y == 0u && lane == 0u && slice == 0u) {
             keep(r, 1u, stats);
         }
     }
     var products = product;
-    for (var c = 0u; c < 4u; c++) {
-        let output = output_of(group.x, local.x, c);
+    for (var c = slice; c < 4u; c += SLICES) {
+        let output = output_of(group.y, lane, c);
         if (output < shape.outputs) {
             finish(r, 1u, output, vec4<f32>(products[c]), stats);
         }

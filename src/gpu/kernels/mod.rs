@@ -101,46 +101,68 @@ impl Op {
     }
 }
 
-/// How wide kernels are made for an adapter.
+/// How kernels are made for an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Widths {
+    /// Whether invocations share what they read in their workgroup's memory: there is another form of some kernels for that.
+    pub shares: bool,
+    /// Up to so many rows of a linear map are computed one by one: a tile that is nearly empty costs as much as a full one.
+    pub few_rows: usize,
     /// Fours of outputs side by side in one workgroup, where there are many rows.
     pub tile_lanes: u32,
-    /// Fours of outputs that one invocation computes, where there are many rows: 1 or 4.
-    pub tile_fours: u32,
-    /// Invocations side by side along a map's outputs, where there are few rows; it divides `tile_lanes`.
+    /// Fours of outputs side by side in one workgroup, where there are few rows.
     pub vector_lanes: u32,
+    /// Fours of outputs whose weights lie side by side; it divides `vector_lanes`, and that `tile_lanes`.
+    pub panel_fours: u32,
     /// Invocations that share the inputs of one output, where there are few rows.
     pub slices: u32,
-    /// Invocations for one query of one head.
+    /// Invocations for one head, where they share four queries, or one.
     pub attention_lanes: u32,
     /// Invocations for one row of a norm, or of logits.
     pub row_lanes: u32,
+    /// Invocations that sort the best of one row of logits.
+    pub sort_lanes: u32,
 }
 
 impl Widths {
     /// Few and independent, for software that runs a handful of invocations at once.
     pub const NARROW: Widths = Widths {
+        shares: false,
+        few_rows: 2,
         tile_lanes: 16,
-        tile_fours: 4,
         vector_lanes: 16,
+        panel_fours: 16,
         slices: 1,
         attention_lanes: 4,
         row_lanes: 4,
+        sort_lanes: 4,
     };
     /// Many, for a GPU that hides the way to memory behind other work.
     pub const WIDE: Widths = Widths {
-        tile_lanes: 32,
-        tile_fours: 1,
-        vector_lanes: 8,
-        slices: 32,
-        attention_lanes: 32,
+        shares: true,
+        few_rows: 16,
+        tile_lanes: 16,
+        vector_lanes: 1,
+        panel_fours: 1,
+        slices: 256,
+        attention_lanes: 128,
         row_lanes: 64,
+        sort_lanes: 256,
     };
 
-    /// The most outputs that one workgroup of a linear map computes: rows of weights are filled up to a multiple of it.
-    pub fn columns_in_group(&self) -> usize {
-        self.tile_lanes as usize * 4
+    /// How many outputs there are of a map with those that fill up its last workgroup.
+    pub fn padded(&self, outputs: usize) -> usize {
+        outputs.next_multiple_of(self.tile_lanes as usize * 4)
+    }
+
+    /// Rows that one workgroup of a linear map computes, where there are many.
+    pub fn tile_rows(&self) -> usize {
+        if self.shares { 32 } else { 8 }
+    }
+
+    /// Queries that one workgroup of attention has.
+    pub fn queries(&self) -> usize {
+        if self.shares { 4 } else { 1 }
     }
 }
 
@@ -165,7 +187,8 @@ const WEIGHTS: &str = include_str!("weights.wgsl");
 pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
     let lanes = match op {
         Op::Attention => widths.attention_lanes,
-        Op::Norm | Op::TopPart | Op::TopRow => widths.row_lanes,
+        Op::Norm | Op::TopPart => widths.row_lanes,
+        Op::TopRow => widths.sort_lanes,
         Op::LinearVector => widths.vector_lanes,
         Op::LinearTile | Op::Embed | Op::Fold => widths.tile_lanes,
         Op::Draw => 1,
@@ -173,24 +196,37 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     let numbers = [
         ("NONE", NONE),
         ("LANES", lanes),
-        ("FOURS", widths.tile_fours),
-        // Keys that a query looks at together: four for each lane, but not so few that the lanes wait for each other often.
-        ("BLOCK", widths.attention_lanes.max(16) * 4),
+        // Keys that a query looks at together: one for each lane that shares, or four, but not so few that the lanes wait for
+        // each other often.
+        ("BLOCK", if widths.shares { lanes } else { lanes.max(16) * 4 }),
         ("SLICES", widths.slices),
+        ("PANEL", widths.panel_fours),
         // Nothing is shared where nobody shares; software takes its time to clear such memory.
         ("SHARED", if widths.slices > 1 { lanes * widths.slices } else { 1 }),
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
         Op::Embed => (&[weight_type.source(), WEIGHTS, include_str!("embed.wgsl")], &[]),
-        Op::LinearTile => (
+        Op::LinearTile if widths.shares => (
             &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_tile.wgsl")],
+            &linear::NAMES,
+        ),
+        Op::LinearTile => (
+            &[
+                include_str!("linear.wgsl"),
+                weight_type.source(),
+                WEIGHTS,
+                include_str!("linear_tile_software.wgsl"),
+            ],
             &linear::NAMES,
         ),
         Op::LinearVector => (
             &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_vector.wgsl")],
             &linear::NAMES,
         ),
-        Op::Attention => (&[include_str!("attention.wgsl")], &[]),
+        Op::Attention if widths.shares => {
+            (&[include_str!("attention.wgsl"), include_str!("attention_tile.wgsl")], &[])
+        }
+        Op::Attention => (&[include_str!("attention.wgsl"), include_str!("attention_software.wgsl")], &[]),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
         Op::Fold => (&[weight_type.source(), WEIGHTS, include_str!("fold.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),

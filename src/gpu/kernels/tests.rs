@@ -11,7 +11,7 @@ use wgpu::BufferUsages;
 
 use super::super::device::Gpu;
 use super::super::weights::{Layout, Stored, WeightType};
-use super::linear::{FEW_ROWS, Rows};
+use super::linear::Rows;
 use super::*;
 use crate::checkpoint::Activation;
 use crate::trace::{Ablation, Embedding, Sight};
@@ -47,7 +47,7 @@ fn filled(count: usize, seed: u32) -> Vec<f32> {
 fn matrix(inputs: usize, outputs: usize, widths: &Widths, weight_type: WeightType) -> Stored {
     let values = filled(inputs * outputs, 3);
     let scale = (inputs as f32).sqrt().recip();
-    let layout = Layout::new(inputs, outputs, widths.columns_in_group(), weight_type);
+    let layout = Layout::new(inputs, outputs, widths, weight_type);
     Stored::new(layout, |k, o| values[k * outputs + o] * scale)
 }
 
@@ -200,11 +200,10 @@ fn fold_shape(
     bias: &[f32],
     vectors: &mut Vec<f32>,
 ) -> fold::Shape {
-    let Layout { inputs, outputs, padded, .. } = weights.layout;
+    let Layout { inputs, outputs, .. } = weights.layout;
     fold::Shape {
         inputs: inputs as u32,
         outputs: outputs as u32,
-        padded: padded as u32,
         gamma: push(vectors, gamma),
         beta: push(vectors, beta),
         bias: if bias.is_empty() { NONE } else { push(vectors, bias) },
@@ -256,7 +255,7 @@ fn linear_maps_equal_their_twin() {
     let sizes = [[36, 108], [5, 3], [50, 36], [33, 129], [1, 1], [96, 65]];
     for widths in [Widths::NARROW, Widths::WIDE] {
         for weight_type in TYPES {
-            for (index, rows) in ROWS.into_iter().chain([FEW_ROWS]).enumerate() {
+            for (index, rows) in ROWS.into_iter().chain([widths.few_rows]).enumerate() {
                 let size = sizes[index % sizes.len()];
                 let what = format!("linear {rows} x {size:?} {weight_type:?} {widths:?}");
                 let (case, shape) = linear_case(
@@ -283,7 +282,7 @@ fn norms_residuals_and_activations_equal_their_twin() {
     let activations =
         [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh];
     for (index, activation) in activations.into_iter().enumerate() {
-        for rows in [1, 9] {
+        for rows in [1, 9, 40] {
             for weight_type in TYPES {
                 let size = [[36, 36], [50, 12], [24, 70]][index % 3];
                 let what = format!("normed linear {rows} x {size:?} {activation:?} {weight_type:?}");
@@ -321,15 +320,17 @@ fn norms_residuals_and_activations_equal_their_twin() {
 #[test]
 fn queries_keys_and_values_go_to_their_places() {
     let gpu = gpu();
-    for rows in [1, 2, 13] {
-        let size = [20, 60];
-        let (case, shape) =
-            linear_case(4..4 + rows, size, WeightType::F16, Widths::NARROW, Rows::New, |shape, _, _, _| {
-                shape.residual = NONE;
-                shape.residual_stats = NONE;
-                shape.want = 0;
-            });
-        check(&gpu, &format!("qkv of {rows} rows"), &case, |memory| linear::twin(&shape, memory));
+    for widths in [Widths::NARROW, Widths::WIDE] {
+        for rows in [1, 2, 13, 40] {
+            let size = [20, 60];
+            let (case, shape) =
+                linear_case(4..4 + rows, size, WeightType::F16, widths, Rows::New, |shape, _, _, _| {
+                    shape.residual = NONE;
+                    shape.residual_stats = NONE;
+                    shape.want = 0;
+                });
+            check(&gpu, &format!("qkv of {rows} rows"), &case, |memory| linear::twin(&shape, memory));
+        }
     }
 }
 
@@ -337,7 +338,7 @@ fn queries_keys_and_values_go_to_their_places() {
 fn heads_read_the_rows_they_are_for() {
     let gpu = gpu();
     for which in [Rows::Predicted, Rows::Gathered, Rows::First] {
-        for rows in [3, 21] {
+        for rows in [3, 21, 70] {
             let (case, shape) =
                 linear_case(0..rows, [24, 151], WeightType::F16, Widths::WIDE, which, |shape, _, _, _| {
                     plain(shape)
@@ -350,10 +351,10 @@ fn heads_read_the_rows_they_are_for() {
 #[test]
 fn attention_equals_its_twin() {
     let gpu = gpu();
-    let heads = [(1, 4), (2, 6), (3, 12), (5, 16), (12, 64), (20, 5), (2, 128)];
+    // The last is larger than a workgroup.
+    let heads = [(1, 4), (2, 6), (3, 12), (5, 16), (12, 64), (20, 5), (2, 128), (1, 200)];
     for widths in [Widths::NARROW, Widths::WIDE] {
-        for (index, rows) in ROWS.into_iter().enumerate() {
-            let (heads, size) = heads[index];
+        for (rows, (heads, size)) in ROWS.into_iter().chain([9]).zip(heads) {
             let edges = vec![[rows - 1, 0], [0, rows / 2], [rows / 2, rows / 2]];
             let changed = Ablation { heads: vec![[1, heads - 1]], mask: edges, ..Ablation::default() };
             for (sight, past, ablation) in [
@@ -390,9 +391,9 @@ fn attention_equals_its_twin() {
                 words.ablate(&ablation, 1);
                 let case = Case {
                     op: Op::Attention,
-                    grid: shape.grid(rows),
+                    grid: shape.grid(&widths, rows),
                     shape: shape.words(),
-                    weights: Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0),
+                    weights: Stored::new(Layout::new(0, 0, &widths, WeightType::F32), |_, _| 0.0),
                     vectors: Vec::new(),
                     arena: filled(4 * width, 6),
                     trace: 2 * map,
@@ -414,7 +415,7 @@ fn embeddings_equal_their_twin() {
         // The second table begins with a later word: those before it are left to another.
         for (rows, hidden, segments, first) in [(1, 36, true, 0), (17, 5, false, 20), (65, 192, true, 0)] {
             let capacity = rows + 4;
-            let widths = Widths::NARROW;
+            let widths = if rows == 65 { Widths::WIDE } else { Widths::NARROW };
             let words = matrix(hidden, 41, &widths, weight_type);
             let mut vectors = words.scales.clone();
             let scale = if vectors.is_empty() { NONE } else { 0 };
@@ -422,7 +423,6 @@ fn embeddings_equal_their_twin() {
             let segment_table = if segments { push(&mut vectors, &filled(2 * hidden, 15)) } else { NONE };
             let shape = embed::Shape {
                 hidden: hidden as u32,
-                padded: words.layout.padded as u32,
                 first,
                 count: 41,
                 position_table,
@@ -476,7 +476,7 @@ fn norms_equal_their_twin() {
                 op: Op::Norm,
                 grid: shape.grid(rows),
                 shape: shape.words(),
-                weights: Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0),
+                weights: Stored::new(Layout::new(0, 0, &widths, WeightType::F32), |_, _| 0.0),
                 vectors,
                 arena: filled(2 + (rows + 1) * hidden, 18),
                 trace: rows * hidden,

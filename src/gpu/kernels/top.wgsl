@@ -45,12 +45,14 @@ fn is_finite(x: f32) -> bool {
 fn sum_of(lane: u32, value: vec3<f32>) -> vec3<f32> {
     workgroupBarrier();
     lanes[lane] = value;
-    workgroupBarrier();
-    var sum: vec3<f32>;
-    for (var other = 0u; other < LANES; other++) {
-        sum += lanes[other];
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (lane < half) {
+            lanes[lane] += lanes[lane + half];
+        }
     }
-    return sum;
+    workgroupBarrier();
+    return lanes[0];
 }
 
 // e^difference at temperature 1 and at the run's. The bounds keep infinities out, about which GPUs may do as they like;

@@ -1,17 +1,14 @@
-// What all types of weights have in common. A matrix lies row after row, with all outputs of an input side by side; every
-// invocation has four neighbouring outputs, which one read brings, and neighbouring invocations have neighbouring fours.
+// What all types of weights have in common. A matrix lies in panels of PANEL fours of neighbouring outputs: in a panel, input
+// after input, the weights of its outputs side by side. One read brings four outputs of an input. Where invocations stand side
+// by side along the outputs, a panel is as wide as their workgroup; where they do along the inputs, it is one four wide: they
+// read memory as it lies either way.
 
-// The weights of input `k` for the four columns of this lane.
-fn weights_of(k: u32, group: u32, lane: u32) -> vec4<f32> {
-    return four_weights(k * (shape.padded / 4u) + group * LANES + lane);
+// Where the weights of input `k`, of as many as there are, for the four outputs numbered `four` lie.
+fn weights_at(k: u32, inputs: u32, four: u32) -> u32 {
+    return (four / PANEL * inputs + k) * PANEL + four % PANEL;
 }
 
-// The output that column `c` of this lane computes.
+// The output that column `c` of a lane computes.
 fn output_of(group: u32, lane: u32, c: u32) -> u32 {
     return (group * LANES + lane) * 4u + c;
-}
-
-// The weight of input `k` for `output`.
-fn weight_of(k: u32, output: u32) -> f32 {
-    return four_weights((k * shape.padded + output) / 4u)[output % 4u];
 }

@@ -55,7 +55,7 @@ fn run(rows: usize, sampling: &Sampling, uniform: f64) -> RunWords {
 
 /// No weights.
 fn weights() -> Stored {
-    Stored::new(Layout::new(0, 0, 1, WeightType::F32), |_, _| 0.0)
+    Stored::new(Layout::new(0, 0, &Widths::NARROW, WeightType::F32), |_, _| 0.0)
 }
 
 fn case(op: Op, grid: [u32; 2], shape: Vec<u32>, arena: Vec<f32>, run: RunWords) -> Case {
