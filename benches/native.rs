@@ -1,9 +1,9 @@
 //! GPT-2's kernels on this machine's own GPU, without a browser: `cargo bench --bench native`.
 //!
-//! For each shape and type of weights: reading a prompt, and drawing sixteen tokens a submission with the KV cache. Beside
-//! each time stands how much of it the weights' way from memory and the arithmetic account for, if the GPU's bandwidth
-//! (GB/s) and speed in f32 (TFLOP/s) are given: `cargo bench --bench native -- 3350 67`. Weights are random, of a fixed
-//! seed. Writes `benches/results/native.json`.
+//! For each shape and type of weights: reading a prompt, and drawing sixteen tokens before one reading with the KV cache.
+//! Where `native_torch.py` ran before, PyTorch's times on the same card stand beside these, and how much of a time the
+//! weights' way from memory (a token) or the arithmetic (a prompt) accounts for, by the bandwidth and the speed in f32 that
+//! PyTorch had there. Weights are random, of a fixed seed. Writes `native.json` and `native.md` in `benches/results`.
 
 #![allow(
     clippy::expect_used,
@@ -13,28 +13,55 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cloze::checkpoint::{Checkpoint, Header};
 use cloze::engine::protocol::Sampling;
 use cloze::gpu::{DECODED, Gpu, GpuModel, Input, Loading, WeightType};
 use cloze::trace::Ablation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const WARM_UPS: usize = 2;
+const WARM_UP: Duration = Duration::from_millis(300);
 const RUNS: usize = 7;
 const TOKENS: usize = 32;
+/// What a figure of decoding is called.
+const TOKEN: &str = "a token";
 
 /// Vocabulary, width, layers, heads, positions.
 const SHAPES: [[usize; 5]; 2] = [[4096, 192, 4, 6, 256], [50_257, 768, 12, 12, 1024]];
 
 fn main() {
-    // `cargo bench` adds options of its own.
-    let given: Vec<f64> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
-    let limits = if let [gb, tflops] = given[..] { Some((gb * 1e9, tflops * 1e12)) } else { None };
+    // Cargo starts a benchmark in the package's folder.
+    let torch = std::fs::read_to_string("benches/results/native-torch.json").ok();
+    let torch: Option<Value> = torch.map(|text| serde_json::from_str(&text).expect("it is JSON"));
+    let speed = |key: &str| torch.as_ref().and_then(|torch| torch[key].as_f64());
+    let (bandwidth, flops) =
+        (speed("bandwidthGBs").map(|gb| gb * 1e9), speed("f32TFLOPs").map(|tera| tera * 1e12));
+    let theirs = |shape: &str, weights: &str, what: &str| {
+        let figures = torch.as_ref()?["figures"].as_array()?;
+        let what = if what == TOKEN { "a token, CUDA graph" } else { what };
+        let is_it = |figure: &&Value| {
+            figure["shape"] == shape && figure["weights"] == weights && figure["what"] == what
+        };
+        figures.iter().find(is_it)?["ms"].as_f64()
+    };
+
     let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
-    println!("{}\n", gpu.name());
-    println!("| GPT-2 of | weights | what | ms | of the limit |\n|---|---|---|--:|--:|");
+    let mut table = format!("{}, Vulkan", gpu.name());
+    if let Some(torch) = &torch {
+        let text = |key: &str| torch[key].as_str().unwrap_or_default().to_owned();
+        let number = |key: &str| torch[key].as_f64().unwrap_or_default();
+        table += &format!(
+            "; PyTorch {} on {}, which copies {:.0} GB/s and multiplies {:.1} TFLOP/s in f32",
+            text("torch"),
+            text("device"),
+            number("bandwidthGBs"),
+            number("f32TFLOPs")
+        );
+    }
+    table += ".\n\n| GPT-2 of | weights | what | Cloze, ms | PyTorch, ms | of the limit |\n|---|---|---|--:|--:|--:|\n";
+    println!("{table}");
     let mut figures = Vec::new();
     for shape in SHAPES {
         if gpu.software() && shape != SHAPES[0] {
@@ -44,12 +71,17 @@ fn main() {
         for weight_type in [WeightType::F32, WeightType::F16, WeightType::Int8] {
             let model = random(&gpu, shape, weight_type);
             let [vocabulary, hidden, layers, heads, positions] = shape;
-            let name = format!("{vocabulary}/{hidden}/{layers}/{heads}");
-            let mut say = |what: String, ms: f64, least: Option<f64>| {
-                let share = least.map_or("".to_owned(), |least| format!("{:.0} %", 100.0 * least / ms));
-                println!("| {name} | {weight_type:?} | {what} | {ms:.2} | {share} |");
+            let (name, weights) =
+                (format!("{vocabulary}/{hidden}/{layers}/{heads}"), format!("{weight_type:?}"));
+            let mut say = |what: &str, ms: f64, least: Option<f64>| {
+                let theirs = theirs(&name, &weights, what);
+                let shown = theirs.map_or("–".to_owned(), |ms| format!("{ms:.2}"));
+                let share = least.map_or("–".to_owned(), |least| format!("{:.0} %", 100.0 * least / ms));
+                let line = format!("| {name} | {weights} | {what} | {ms:.2} | {shown} | {share} |");
+                println!("{line}");
+                table += &(line + "\n");
                 figures.push(json!({
-                    "shape": name, "weights": format!("{weight_type:?}"), "what": what, "ms": ms, "leastMs": least,
+                    "shape": name, "weights": weights, "what": what, "ms": ms, "leastMs": least, "torchMs": theirs,
                 }));
             };
             // A multiplication and an addition for each weight outside of the tables, and for the head's one row.
@@ -59,7 +91,7 @@ fn main() {
                 let ids: Vec<u32> = (0..length).map(|i| (i * 37 % vocabulary) as u32).collect();
                 let flop = 2.0 * (inside * length as f64 + head);
                 let ms = median(|| run(&model, &ids, false));
-                say(format!("prompt of {length}"), ms, limits.map(|(_, speed)| flop / speed * 1e3));
+                say(&format!("prompt of {length}"), ms, flops.map(|speed| flop / speed * 1e3));
             }
             let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
             let ms = median(|| {
@@ -75,8 +107,8 @@ fn main() {
                 start.elapsed().as_secs_f64() * 1e3 / TOKENS as f64
             });
             let bytes = (inside + head) * 4.0 / weight_type.per_word() as f64;
-            say("a token".to_owned(), ms, limits.map(|(bandwidth, _)| bytes / bandwidth * 1e3));
-            kernels(&model, "a token");
+            say(TOKEN, ms, bandwidth.map(|bandwidth| bytes / bandwidth * 1e3));
+            kernels(&model, TOKEN);
             if positions >= 512 {
                 run(&model, &(0..512).collect::<Vec<u32>>(), false);
                 kernels(&model, "a prompt of 512");
@@ -85,9 +117,9 @@ fn main() {
     }
     let report =
         json!({ "command": "cargo bench --bench native", "adapter": gpu.name(), "figures": figures });
-    // Cargo starts a benchmark in the package's folder.
-    std::fs::write("benches/results/native.json", format!("{report:#}\n"))
-        .expect("the results' folder is there");
+    for (name, contents) in [("native.json", format!("{report:#}\n")), ("native.md", table)] {
+        std::fs::write(format!("benches/results/{name}"), contents).expect("the results' folder is there");
+    }
 }
 
 /// Tells where the GPU's time went in the last run, kernel by kernel, where it can be asked.
@@ -105,7 +137,7 @@ fn kernels(model: &GpuModel, what: &str) {
         .iter()
         .map(|(kind, (count, ms))| format!("{kind} {:.1} µs × {count}", ms / *count as f64 * 1e3))
         .collect();
-    println!("|   | | {what}, by kernel: {} |", sums.join(", "));
+    println!("    {what}, by kernel: {}", sums.join(", "));
 }
 
 /// One run up to the scores of the last position, in ms.
@@ -133,7 +165,12 @@ fn run(model: &GpuModel, ids: &[u32], cached: bool) -> f64 {
 }
 
 fn median(mut measure: impl FnMut() -> f64) -> f64 {
+    // A GPU that had nothing to do runs slowly at first.
+    let start = Instant::now();
     for _ in 0..WARM_UPS {
+        measure();
+    }
+    while start.elapsed() < WARM_UP {
         measure();
     }
     let mut times: Vec<f64> = (0..RUNS).map(|_| measure()).collect();

@@ -7,7 +7,7 @@ First what the card can do: bytes copied a second, and f32 multiplications and a
 off). Then, for the same shapes and prompts as the benchmark, a prompt's scores at its last position, and a token with a
 KV cache of fixed capacity, drawn on the GPU by the largest score: launched call by call ("eager"), and as a CUDA graph
 of sixteen tokens, which is what stands beside Cloze's sixteen tokens a submission. Random weights, medians of 7 after 2
-warm-ups. Writes `benches/results/native-torch.json`; its last line is what the benchmark takes as its limits.
+warm-ups. Writes `benches/results/native-torch.json`, which the benchmark then shows beside its own times.
 """
 import json, statistics, time
 import torch, torch.nn.functional as F
@@ -111,7 +111,6 @@ def main():
     with open("benches/results/native-torch.json", "w") as file:
         json.dump({"command": "python3 benches/native_torch.py", "device": name, "torch": torch.__version__,
                    "bandwidthGBs": bandwidth, "f32TFLOPs": tflops, "figures": figures}, file, indent=2)
-    print(f"\n{bandwidth:.0f} {tflops:.1f}")
 
 
 main()
