@@ -4,10 +4,11 @@
     python3 pretrain.py bert --text bert.txt.xz --out OUT --minutes 9
     python3 pretrain.py gpt  --text gpt.txt.xz  --out OUT --minutes 9
 
-Writes a plain Hugging Face checkpoint (config.json, tokenizer.json, model.safetensors in f16) and eval.json: what was
+Writes a plain Hugging Face checkpoint (config.json, tokenizer.json, model.safetensors in f32) and eval.json: what was
 trained, on how much, and how good it is on documents that it never saw. Runs on a CPU too, for hours rather than
 minutes (`--minutes` are of processor time there), and goes on where it was stopped (`--state FOLDER`). `--prepare` only
-leaves the tokens in that folder, so that a machine whose minutes count can begin with them.
+leaves the tokens in that folder, so that a machine whose minutes count can begin with them. `--begin FOLDER` begins with the
+weights of a checkpoint, in 8 bits too, rather than from nothing.
 
 BERT as in Devlin et al. 2018: masked-language-model loss (80 % [MASK], 10 % random, 10 % kept) plus next-sentence loss on
 pairs. GPT as in Radford et al. 2019: next-token loss under a causal mask. Where this differs from them:
@@ -24,6 +25,7 @@ import numpy as np, torch, torch.nn.functional as F
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, decoders, trainers, processors
 from transformers import BertConfig, BertForPreTraining, GPT2Config, GPT2LMHeadModel
 from documents import CLS, SEP, Documents
+from quantise import fill, opened as weights_of
 
 SIZES = {  # hidden, layers, heads
     "tiny": (128, 2, 2), "micro": (192, 4, 6), "mini": (256, 6, 8), "small": (384, 8, 8)}
@@ -46,6 +48,7 @@ ap.add_argument("--fall", type=float, default=.35, help="share of the minutes ov
 ap.add_argument("--compile", action="store_true", help="with torch.compile: faster after a minute")
 ap.add_argument("--state", help="a folder that keeps the tokens and the state; what it holds is gone on with")
 ap.add_argument("--prepare", action="store_true", help="only leave the tokens in the state's folder")
+ap.add_argument("--begin", help="a checkpoint of the same shape and tokenizer, whose weights are gone on from")
 ap.add_argument("--seed", type=int, default=0)
 a = ap.parse_args()
 random.seed(a.seed); torch.manual_seed(a.seed)
@@ -132,6 +135,7 @@ if bert:
 else:
     m = GPT2LMHeadModel(GPT2Config(vocab_size=V, n_positions=MAXPOS, n_embd=H, n_layer=L, n_head=A, resid_pdrop=0., embd_pdrop=0.,
                                    attn_pdrop=0., bos_token_id=0, eos_token_id=0))
+if a.begin: fill(m, weights_of(a.begin))
 m.to(dev); params = sum(p.numel() for p in m.parameters())
 say(f"{a.task} {a.size}: {params / 1e6:.2f} M parameters on {torch.cuda.get_device_name() if cuda else 'the CPU'}")
 
@@ -268,8 +272,8 @@ with torch.no_grad():
             shown.append([s, tok.decode(o[0].tolist())])
 for s in shown: say(s)
 os.makedirs(a.out, exist_ok=True)
-m.half().save_pretrained(a.out); tok.save(os.path.join(a.out, "tokenizer.json"))
+m.save_pretrained(a.out); tok.save(os.path.join(a.out, "tokenizer.json"))
 with open(os.path.join(a.out, "eval.json"), "w") as file:
     json.dump({"task": a.task, "size": a.size, "parameters": params, "device": torch.cuda.get_device_name() if cuda else "cpu",
                "minutes": a.minutes, "mask": a.mask, "muon": a.muon, "adam": a.adam, "fall": a.fall, "steps": step, "tokens_seen": seen,
-               "corpus_tokens": len(flat), "seed": a.seed, "held_out": figures, "samples": shown}, file, indent=1)
+               "corpus_tokens": len(flat), "begin": a.begin, "seed": a.seed, "held_out": figures, "samples": shown}, file, indent=1)

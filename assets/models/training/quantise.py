@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Store a Hugging Face checkpoint of BERT or GPT-2 in 8 bits, as the page's own models are.
+"""Store a Hugging Face checkpoint of BERT or GPT-2 in 8 bits, as the page's own models are, or in f16.
 
     python3 quantise.py FROM TO
+    python3 quantise.py FROM TO --f16
 
 Each matrix becomes whole numbers from -127 to 127 (I8) with a scale (F32) for each of its outputs, `<name>_scale`, as
 compressed-tensors names them: weight = whole number * scale. A scale has the shape [outputs, 1] beside PyTorch's Linear and
@@ -55,9 +56,12 @@ def fill(model, weights):
 
 
 if __name__ == "__main__":
-    source, target = map(pathlib.Path, sys.argv[1:])
+    halves = "--f16" in sys.argv
+    source, target = (pathlib.Path(argument) for argument in sys.argv[1:] if argument != "--f16")
     target.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json", "eval.json"):
         if source != target and (source / name).exists():
             shutil.copy(source / name, target / name)
-    save_file(quantised(opened(source)), target / "model.safetensors", metadata={"format": "pt"})
+    weights = opened(source)
+    stored = {key: value.astype(np.float16) for key, value in weights.items()} if halves else quantised(weights)
+    save_file(stored, target / "model.safetensors", metadata={"format": "pt"})
