@@ -21,9 +21,9 @@ struct Offer {
     shows: &'static str,
 }
 
-/// From the smallest to the largest of each family. Those of TinyStories are in the hub's safetensors form at the revision that
-/// is named.
-const OFFERS: [Offer; 9] = [
+/// From the smallest to the largest of each family. Where a revision is named, the hub's safetensors form is to be had there for
+/// certain.
+const OFFERS: [Offer; 11] = [
     Offer {
         source: "bert",
         family: Family::Bert,
@@ -50,6 +50,24 @@ const OFFERS: [Offer; 9] = [
         bytes: 17.7e6,
         licence: "Apache 2.0",
         shows: "models-shows-tiny",
+    },
+    Offer {
+        source: "hf:gaunernst/bert-mini-uncased",
+        family: Family::Bert,
+        name: "BERT mini",
+        shape: [4, 4],
+        bytes: 45.1e6,
+        licence: "Apache 2.0",
+        shows: "models-shows-mini",
+    },
+    Offer {
+        source: "hf:gaunernst/bert-small-uncased@refs/pr/1",
+        family: Family::Bert,
+        name: "BERT small",
+        shape: [4, 8],
+        bytes: 116e6,
+        licence: "Apache 2.0",
+        shows: "models-shows-small",
     },
     Offer {
         source: "hf:distilbert/distilbert-base-uncased",
