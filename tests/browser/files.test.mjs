@@ -79,6 +79,18 @@ describe("models from files", { timeout: 300_000 }, () => {
     await works();
   });
 
+  test("a dropped folder is read", async () => {
+    // Only a drag from outside of the page brings a folder: the browser is told that one is under way.
+    const browser = await page.context().newCDPSession(page);
+    const files = [join(ROOT, "tests/golden/checkpoints/gpt-neo")];
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      await browser.send("Input.dispatchDragEvent", { type, x: 200, y: 200, data: { items: [], files, dragOperationsMask: 1 } });
+    }
+    await browser.detach();
+    await loaded("gpt-neo");
+    await works();
+  });
+
   test("dropped files with an older vocabulary are read", async () => {
     const { "tokenizer.json": tokenizer, ...files } = await checkpoint("bert-1-layer");
     const vocabulary = Object.entries(JSON.parse(tokenizer).model.vocab).sort(([, a], [, b]) => a - b);
