@@ -202,14 +202,17 @@ impl Models {
     }
 
     /// What a model's weights lose by the type that they are kept in; none where it is the file's.
-    async fn measure(&self, model: &OnGpu) -> Result<Option<RoundingEffect>, Problem> {
-        if !model.session().is_rounded() {
-            return Ok(None);
+    async fn measure(&self, model: &Rc<OnGpu>) -> Result<Option<RoundingEffect>, Problem> {
+        if !model.session().is_rounded() || model.effect.get().is_some() {
+            return Ok(model.effect.get());
         }
         let full = Load { weights: Some(model.session().stored()), ..model.load.clone() };
         let full = self.load_on_gpu(&full).await?;
         model.effect.set(Some(model.session().effect(full.session()).await?));
-        self.tell(model);
+        // Another model may have been loaded meanwhile, and is what the page knows of.
+        if self.is_current(model) {
+            self.tell(model);
+        }
         Ok(model.effect.get())
     }
 
