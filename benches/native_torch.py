@@ -6,7 +6,7 @@
 First what the card can do: bytes copied a second, and f32 multiplications and additions of a large matrix product (TF32
 off). Then, for the same shapes and prompts as the benchmark, a prompt's scores at its last position, and a token with a
 KV cache of fixed capacity, drawn on the GPU by the largest score: launched call by call ("eager"), and as a CUDA graph
-of sixteen tokens, which is what stands beside Cloze's sixteen tokens a submission. Random weights, medians of 7 after 2
+of sixteen tokens, which is what stands beside Cloze's sixteen tokens before one reading. Random weights, medians of 7 after 2
 warm-ups. Writes `benches/results/native-torch.json`, which the benchmark then shows beside its own times.
 """
 import json, statistics, time

@@ -38,6 +38,11 @@ impl Engine {
         [Engine::Cpu, Engine::Gpu(Rc::new(gpu))]
     }
 
+    /// With the kernels that a real GPU gets, whatever the adapter is.
+    fn wide() -> Engine {
+        Engine::Gpu(Rc::new(pollster::block_on(Gpu::new(Some(false))).expect("there is a Vulkan adapter")))
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Engine::Cpu => "CPU",
@@ -176,7 +181,7 @@ fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
 
 #[test]
 fn every_activation_equals_hugging_face() {
-    for engine in Engine::both() {
+    for engine in Engine::both().into_iter().chain([Engine::wide()]) {
         every_activation_on(&engine);
     }
 }
@@ -263,7 +268,7 @@ fn patterns_are_probabilities_and_causal_ones_look_back_only() {
 
 #[test]
 fn generation_with_the_cache_equals_generation_without() {
-    let every = Engine::both();
+    let every = Engine::both().into_iter().chain([Engine::wide()]).collect::<Vec<_>>();
     let every = every.iter().flat_map(all);
     for reviewed in every.filter(|reviewed| reviewed.golden.family == Family::Gpt2) {
         let text = &reviewed.golden.cases[0].text;
@@ -308,6 +313,47 @@ fn generation_with_the_cache_equals_generation_without() {
             if step == 3 {
                 drawn.truncate(1);
                 drawn.push(top[2].id);
+            }
+        }
+    }
+}
+
+/// The references are short; tiles of rows, and of keys, are for texts that are not.
+#[test]
+fn long_texts_compute_the_same_with_every_form_of_the_kernels() {
+    let [cpu, gpu] = Engine::both();
+    let wide = Engine::wide();
+    for name in ["bert", "gpt"] {
+        let [model, golden] = ["assets/models", "tests/golden/embedded"].map(|at| root().join(at).join(name));
+        let on = |engine| reviewed_on(engine, name, &model, &golden).session;
+        let (on_cpu, on_gpus) = (on(&cpu), [on(&gpu), on(&wide)]);
+        let layers = on_cpu.card().layers;
+        let want = vec![
+            Hook::ResidMid(0),
+            Hook::K(layers - 1),
+            Hook::Pattern(layers - 1),
+            Hook::ResidPost(layers - 1),
+            Hook::FinalHidden,
+            Hook::Logits,
+        ];
+        for words in [20, 61, 190] {
+            let text =
+                "The old man walked along the river, and the children ran after him. ".repeat(words / 10);
+            let ask = RunRequest { text, want: want.clone(), ..RunRequest::default() };
+            let reference = run(&on_cpu, &ask);
+            assert!(reference.tokens.len() > words, "{} tokens", reference.tokens.len());
+            for session in &on_gpus {
+                let ours = run(session, &ask);
+                for &hook in &want {
+                    let [ours, theirs] = [&ours, &reference].map(|run| run.activation(hook).expect("asked"));
+                    assert_eq!(ours.shape, theirs.shape);
+                    let difference = largest_difference(&ours.data, &theirs.data);
+                    assert!(
+                        difference <= bound(name, 1e-3, &theirs.data),
+                        "{name}, {} tokens: {hook} differs by {difference}",
+                        reference.tokens.len()
+                    );
+                }
             }
         }
     }

@@ -133,7 +133,11 @@ impl Numbers<'_> {
     pub fn half(&self, index: usize) -> u16 {
         match self.number_type {
             NumberType::F16 => u16::from_le_bytes(self.bytes.as_chunks().0[index]),
-            NumberType::F32 | NumberType::Bf16 | NumberType::I8 => f16::from_f32(self.get(index)).to_bits(),
+            NumberType::F32 | NumberType::Bf16 | NumberType::I8 => {
+                // What half precision has no number for would become infinite, and spoil what stands beside it.
+                let [least, most] = [f16::MIN, f16::MAX].map(f32::from);
+                f16::from_f32(self.get(index).clamp(least, most)).to_bits()
+            }
         }
     }
 

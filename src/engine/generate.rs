@@ -8,7 +8,7 @@ use crate::gpu::{DECODED, Drawn};
 use crate::lesson::sampling::{sample, uniform};
 use crate::trace::{Family, Hook, Token};
 
-/// How long the GPU may be busy with one submission, in ms: other requests wait for it, and a browser takes a GPU away that
+/// How long the GPU may be busy before something is read, in ms: other requests wait for it, and a browser takes a GPU away that
 /// is busy for seconds.
 const BUSY: f64 = 100.0;
 

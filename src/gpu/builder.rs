@@ -425,3 +425,59 @@ impl Builder {
         self.plan.next_sentence = Some(scores.region);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+    use crate::checkpoint::{Checkpoint, Header};
+    use crate::gpu::kernels::RunWords;
+
+    #[test]
+    fn no_dispatch_has_more_workgroups_than_a_gpu_allows() {
+        let words = 300_000;
+        let config = json!({
+            "model_type": "gpt2", "vocab_size": words, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 1,
+        });
+        let mut at = 0;
+        let tensors = [
+            ("wte.weight", vec![words, 4]),
+            ("wpe.weight", vec![8, 4]),
+            ("h.0.ln_1.weight", vec![4]),
+            ("h.0.ln_1.bias", vec![4]),
+            ("h.0.attn.c_attn.weight", vec![4, 12]),
+            ("h.0.attn.c_attn.bias", vec![12]),
+            ("h.0.attn.c_proj.weight", vec![4, 4]),
+            ("h.0.attn.c_proj.bias", vec![4]),
+            ("h.0.ln_2.weight", vec![4]),
+            ("h.0.ln_2.bias", vec![4]),
+            ("h.0.mlp.c_fc.weight", vec![4, 16]),
+            ("h.0.mlp.c_fc.bias", vec![16]),
+            ("h.0.mlp.c_proj.weight", vec![16, 4]),
+            ("h.0.mlp.c_proj.bias", vec![4]),
+            ("ln_f.weight", vec![4]),
+            ("ln_f.bias", vec![4]),
+        ];
+        let tensors = tensors.into_iter().map(|(name, shape)| {
+            let begin = at;
+            at += 4 * shape.iter().product::<usize>();
+            (name.to_owned(), json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, at]}))
+        });
+        let tensors = tensors.collect::<Map<String, Value>>();
+        let json = serde_json::to_vec(&tensors).expect("it is JSON");
+        let header = [&(json.len() as u64).to_le_bytes(), json.as_slice()].concat();
+        let header = Header::parse(&header).expect("a header");
+        let config = serde_json::to_vec(&config).expect("it is JSON");
+        let checkpoint = Checkpoint::read(&config, &header).expect("a checkpoint");
+        for widths in [Widths::NARROW, Widths::WIDE] {
+            let plan = Plan::new(&checkpoint, WeightType::F16, widths, u64::MAX);
+            let run = RunWords::new(plan.layout, 0, &[1, 2, 3], &[], &[0, 1, 2]);
+            for step in &plan.steps {
+                let (op, grid) = step.launch(&run, &widths);
+                assert!(grid.iter().all(|groups| *groups as usize <= MOST_GROUPS), "{op:?}: {grid:?}");
+            }
+        }
+    }
+}

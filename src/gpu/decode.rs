@@ -75,8 +75,8 @@ impl GpuModel {
                 encoder.copy_buffer_to_buffer(&self.arena, at, &room.read, to, bytes(width));
                 to += bytes(width);
             }
-            // After 1, 3 and 7 tokens: while the GPU draws some, twice as many are made ready.
-            if (index + 2).is_power_of_two() {
+            // In lots of 1, 2, 4 and the rest: while the GPU draws some, twice as many are made ready.
+            if matches!(index + 1, 1 | 3 | 7) && index + 1 < count {
                 self.gpu.submit(std::mem::replace(&mut encoder, self.gpu.encoder()));
             }
         }

@@ -267,7 +267,8 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     hub.requests.length = 0;
     const given = call(page, "load", SOURCE, { hub: hub.origin });
     await page.locator("[data-download]").filter({ hasText: "of" }).waitFor();
-    await page.waitForTimeout(500);
+    // Some of it is there once its speed is known.
+    await page.waitForFunction(() => /\d\.\d MB a second/.test(document.querySelector("[data-download]").textContent));
     await page.getByRole("button", { name: "Cancel" }).click();
     assert.equal((await given).error.code, "cancelled");
     await works();

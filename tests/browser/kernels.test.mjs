@@ -14,7 +14,7 @@ const KERNELS = {
   embed: 9,
   linear_tile: 40,
   linear_vector: 20,
-  attention: 98,
+  attention: 112,
   norm: 8,
   fold: 60,
   top_part: 40,

@@ -6,6 +6,8 @@
 
 // Dimensions of queries that are kept at hand at a time.
 const DEPTH = 64u;
+// Every lane has one key of a block, and halves are taken of lanes.
+const_assert(BLOCK == LANES && (LANES & (LANES - 1u)) == 0u);
 
 // Of four queries, in each vector here and below: [dimension].
 var<workgroup> queries: array<vec4<f32>, DEPTH>;

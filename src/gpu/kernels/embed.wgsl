@@ -4,8 +4,8 @@
 // Shapes: word table [hidden, vocabulary], position and segment tables [position or segment, hidden] -> sum
 //         [position, hidden].
 // Grid:   [ceil(hidden / LANES), rows], workgroups of LANES invocations, one for each dimension.
-// The word table lies as the head that is tied to it reads it: `weights.wgsl`. A table that is too large for one binding
-// comes in parts, each with a dispatch of its own for the words that it has.
+// The word table lies as the head that is tied to it reads it: `weights.wgsl`. A table that is too large for one binding,
+// or for the workgroups of one dispatch, comes in parts, each with a dispatch of its own for the words that it has.
 
 struct Shape {
     hidden: u32,

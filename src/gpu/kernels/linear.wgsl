@@ -4,7 +4,7 @@
 //
 // Shapes: x [rows, inputs], W [inputs, outputs], b [outputs], y [rows, outputs]. Norm, activation and residual may be
 // missing. This file holds what all forms of the kernel share: tiles of rows and columns for a text (linear_tile.wgsl on a
-// GPU, linear_tile_software.wgsl), single rows for one token at a time (linear_vector.wgsl).
+// GPU, linear_tile_software.wgsl), single rows where there are few (linear_vector.wgsl).
 //
 // The layer norm (Ba et al. 2016) costs no pass of its own. With a row's mean m, the reciprocal s of its standard
 // deviation, and the norm's gamma and beta,

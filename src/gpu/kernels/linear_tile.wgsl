@@ -9,6 +9,8 @@
 const DEPTH = 32u;
 const ROW_FOURS = 8u;
 const PARTS = 2u;
+// Every invocation brings one four of rows and two fours of columns: other numbers do not come out even.
+const_assert(LANES == 16u);
 // Invocations of a part: one for each four rows by four columns.
 const IN_PART = LANES * ROW_FOURS;
 // From one input to the next in shared memory: one more than there are, so that neighbouring inputs lie in different banks.

@@ -6,35 +6,24 @@
 
 const INVOCATIONS = LANES / 4u;
 
-// How many invocations share the sums of a row.
-const SHARES = max(INVOCATIONS / 8u, 1u);
-
-// Of each of the eight rows the sum and the sum of squares, first in SHARES parts.
-var<workgroup> shared_sums: array<vec2<f32>, 8u * SHARES>;
+// Of each of the eight rows the sum and the sum of squares.
+var<workgroup> shared_sums: array<vec2<f32>, 8>;
 
 // Sums the rows from `first` to `last` for the norm. They have a loop of their own, in which invocations read different
 // numbers, while all read the same ones in the loop of products, which has no branch so.
 fn sum_rows(invocation: u32, first: u32, last: u32) {
     var sums: vec2<f32>;
-    for (var i = invocation; i < 8u * SHARES; i += INVOCATIONS) {
-        let at = shape.x + row_in(min(first + i % 8u, last)) * shape.inputs;
+    for (var r = invocation; r < 8u; r += INVOCATIONS) {
+        let at = shape.x + row_in(min(first + r, last)) * shape.inputs;
         // A variable of the loop's own would be zero in the first round only, on software.
         sums = vec2<f32>(0.0);
-        for (var k = i / 8u; k < shape.inputs; k += SHARES) {
+        for (var k = 0u; k < shape.inputs; k++) {
             let x = arena[at + k];
             sums += vec2<f32>(x, x * x);
         }
-        shared_sums[i] = sums;
+        shared_sums[r] = sums;
     }
     workgroupBarrier();
-    if (SHARES > 1u) {
-        if (invocation < 8u) {
-            for (var share = 1u; share < SHARES; share++) {
-                shared_sums[invocation] += shared_sums[share * 8u + invocation];
-            }
-        }
-        workgroupBarrier();
-    }
 }
 
 // The numbers of four rows.

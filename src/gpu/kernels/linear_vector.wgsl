@@ -1,8 +1,11 @@
-// The form for one token: LANES times SLICES invocations compute four columns for each lane, of one row. The slices share the
+// The form for a few rows, one token's above all: LANES times SLICES invocations compute four columns for each lane, of one row. The slices share the
 // inputs among each other, neighbours at neighbouring inputs, so that a wide processor has enough to do; each has four
 // inputs on their way at a time, since the way from memory is long.
 //
 // Grid: [rows, column groups of 4 * LANES outputs], workgroups of LANES * SLICES invocations.
+
+// Halves are taken of them.
+const_assert((SLICES & (SLICES - 1u)) == 0u);
 
 var<workgroup> shared_products: array<vec4<f32>, SHARED>;
 var<workgroup> shared_sums: array<vec2<f32>, SHARED>;

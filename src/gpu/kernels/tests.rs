@@ -252,13 +252,13 @@ fn plain(shape: &mut linear::Shape) {
 #[test]
 fn linear_maps_equal_their_twin() {
     let gpu = gpu();
-    let sizes = [[36, 108], [5, 3], [50, 36], [33, 129], [1, 1], [96, 65]];
+    let sizes = [[36, 108], [5, 3], [50, 36], [33, 129], [1, 1], [96, 65], [1100, 70], [300, 5], [1024, 8]];
     for widths in [Widths::NARROW, Widths::WIDE] {
         for weight_type in TYPES {
-            for (index, rows) in ROWS.into_iter().chain([widths.few_rows]).enumerate() {
-                let size = sizes[index % sizes.len()];
+            // The last three have more inputs than a workgroup has invocations.
+            for (rows, size) in ROWS.into_iter().chain([widths.few_rows, 1]).zip(sizes) {
                 let what = format!("linear {rows} x {size:?} {weight_type:?} {widths:?}");
-                let (case, shape) = linear_case(
+                let (mut case, shape) = linear_case(
                     2..2 + rows,
                     size,
                     weight_type,
@@ -270,6 +270,10 @@ fn linear_maps_equal_their_twin() {
                         shape.want = 0;
                     },
                 );
+                if weight_type == WeightType::Int8 {
+                    // The least and the greatest number that a file may have.
+                    case.weights.words[0] = u32::from_le_bytes([0x80, 0x7f, 0xff, 0x01]);
+                }
                 check(&gpu, &what, &case, |memory| linear::twin(&shape, memory));
             }
         }
@@ -284,7 +288,7 @@ fn norms_residuals_and_activations_equal_their_twin() {
     for (index, activation) in activations.into_iter().enumerate() {
         for rows in [1, 9, 40] {
             for weight_type in TYPES {
-                let size = [[36, 36], [50, 12], [24, 70]][index % 3];
+                let size = [[36, 36], [50, 12], [24, 70], [300, 20], [1100, 9]][index];
                 let what = format!("normed linear {rows} x {size:?} {activation:?} {weight_type:?}");
                 let widths = if index % 2 == 0 { Widths::WIDE } else { Widths::NARROW };
                 let (case, shape) = linear_case(
@@ -294,7 +298,8 @@ fn norms_residuals_and_activations_equal_their_twin() {
                     widths,
                     Rows::New,
                     |shape, vectors, weights, outputs| {
-                        let (residual, residual_stats) = (shape.residual, shape.residual_stats);
+                        let (residual, residual_stats, keys) =
+                            (shape.residual, shape.residual_stats, shape.keys);
                         plain(shape);
                         let gamma = filled(size[0], 9);
                         let (gamma_weights, bias) =
@@ -304,6 +309,8 @@ fn norms_residuals_and_activations_equal_their_twin() {
                         shape.bias = push(vectors, &bias);
                         shape.epsilon = 1e-5;
                         *shape = shape.activated(Some(activation));
+                        // This norm's own statistics go where keys do elsewhere.
+                        shape.stats = keys;
                         shape.residual = residual;
                         shape.residual_stats = residual_stats;
                         shape.residual_gamma = push(vectors, &filled(outputs, 12));
@@ -504,6 +511,7 @@ fn shapes_are_alike_on_both_sides() {
         (include_str!("linear.wgsl"), linear::Shape::FIELDS),
         (include_str!("attention.wgsl"), attention::Shape::FIELDS),
         (include_str!("norm.wgsl"), norm::Shape::FIELDS),
+        (include_str!("fold.wgsl"), fold::Shape::FIELDS),
         (include_str!("top.wgsl"), top::Shape::FIELDS),
         (include_str!("draw.wgsl"), draw::Shape::FIELDS),
     ] {
