@@ -1,5 +1,5 @@
 // The form for a GPU: a workgroup has four queries of a head, so that a key or a value that was read serves all four. Where
-// a line of numbers is added up, four of them are on their way at a time, since the way from memory is long.
+// a line of numbers is added up, several of them are on their way at a time, since the way from memory is long.
 //
 // Grid: [heads, ceil(rows / 4)], workgroups of LANES invocations, each with one key of a block for the scores, and for the
 //       context one dimension of the head and a share of the keys.
