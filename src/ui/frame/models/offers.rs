@@ -21,8 +21,7 @@ struct Offer {
     shows: &'static str,
 }
 
-/// From the smallest to the largest of each family. Where a revision is named, the hub's safetensors form is to be had there for
-/// certain.
+/// From the smallest to the largest of each family. A revision that is named is the one that the hub's converter to safetensors made.
 const OFFERS: [Offer; 11] = [
     Offer {
         source: "bert",
