@@ -1,6 +1,6 @@
-// The form for a few rows, one token's above all: LANES times SLICES invocations compute four columns for each lane, of one row. The slices share the
-// inputs among each other, neighbours at neighbouring inputs, so that a wide processor has enough to do; each has four
-// inputs on their way at a time, since the way from memory is long.
+// The form for a few rows, one token's above all: LANES times SLICES invocations compute four columns for each lane, of one
+// row. The slices share the inputs among each other, neighbours at neighbouring inputs, so that a wide processor has enough to
+// do; each has four inputs on their way at a time, since the way from memory is long.
 //
 // Grid: [rows, column groups of 4 * LANES outputs], workgroups of LANES * SLICES invocations.
 
@@ -32,8 +32,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let gamma = vec4<f32>(gamma_of(k, norm), gamma_of(k_1, norm), gamma_of(k_2, norm), gamma_of(k_3, norm));
         let scaled = x * gamma;
         sums += vec2<f32>(dot(x, vec4<f32>(1.0)), dot(x, x));
-        product += scaled.x * weights_of(k, group.y, lane) + scaled.y * weights_of(k_1, group.y, lane)
-            + scaled.z * weights_of(k_2, group.y, lane) + scaled.w * weights_of(k_3, group.y, lane);
+        let w = weights_of(k, group.y, lane);
+        let w_1 = weights_of(k_1, group.y, lane);
+        let w_2 = weights_of(k_2, group.y, lane);
+        let w_3 = weights_of(k_3, group.y, lane);
+        // One after the other, as a tile adds: what the cache holds of a token is then what a whole text computes.
+        product += scaled.x * w;
+        product += scaled.y * w_1;
+        product += scaled.z * w_2;
+        product += scaled.w * w_3;
     }
 
     if (SLICES > 1u) {

@@ -206,16 +206,16 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
         Op::Embed => (&[weight_type.source(), WEIGHTS, include_str!("embed.wgsl")], &[]),
-        Op::LinearTile if widths.shares => (
-            &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_tile.wgsl")],
-            &linear::NAMES,
-        ),
         Op::LinearTile => (
             &[
                 include_str!("linear.wgsl"),
                 weight_type.source(),
                 WEIGHTS,
-                include_str!("linear_tile_software.wgsl"),
+                if widths.shares {
+                    include_str!("linear_tile.wgsl")
+                } else {
+                    include_str!("linear_tile_software.wgsl")
+                },
             ],
             &linear::NAMES,
         ),
@@ -223,10 +223,17 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
             &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_vector.wgsl")],
             &linear::NAMES,
         ),
-        Op::Attention if widths.shares => {
-            (&[include_str!("attention.wgsl"), include_str!("attention_tile.wgsl")], &[])
-        }
-        Op::Attention => (&[include_str!("attention.wgsl"), include_str!("attention_software.wgsl")], &[]),
+        Op::Attention => (
+            &[
+                include_str!("attention.wgsl"),
+                if widths.shares {
+                    include_str!("attention_tile.wgsl")
+                } else {
+                    include_str!("attention_software.wgsl")
+                },
+            ],
+            &[],
+        ),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
         Op::Fold => (&[weight_type.source(), WEIGHTS, include_str!("fold.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),

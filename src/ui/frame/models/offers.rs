@@ -21,7 +21,8 @@ struct Offer {
     shows: &'static str,
 }
 
-/// From the smallest to the largest of each family. A revision that is named is the one that the hub's converter to safetensors made.
+/// From the smallest to the largest of each family. A revision that is named is the one that the hub's converter to safetensors
+/// made.
 const OFFERS: [Offer; 11] = [
     Offer {
         source: "bert",
