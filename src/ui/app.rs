@@ -319,9 +319,9 @@ impl App {
     pub(super) fn engine_changed(&self, family: Family) {
         let [bert, gpt] = self.engines;
         match family {
-            Family::Bert => bert.track(),
-            Family::Gpt2 => gpt.track(),
-        }
+            Family::Bert => bert.get(),
+            Family::Gpt2 => gpt.get(),
+        };
     }
 }
 

@@ -60,6 +60,25 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     noProblems(problems);
   });
 
+  test("a guess is judged at its blank, and another blank has the answer covered again", async () => {
+    await show(page, "mask");
+    await typeSentence(page, "The [MASK] drank a cup of [MASK].");
+    await ask(page, "set", { ...(await ask(page, "state")), guess: 1 });
+    const box = page.locator("[data-view=mask] .guess");
+    const covered = page.getByText("The answer is covered.");
+    await covered.waitFor();
+    await box.locator("input").first().fill("man");
+    await page.keyboard.press("Enter");
+    await box.getByText(/Your word came /).waitFor();
+    await covered.waitFor({ state: "detached" });
+    await ask(page, "set", { ...(await ask(page, "state")), focus: 2 });
+    await covered.waitFor();
+    assert.equal(await box.getByText(/Your word came /).count(), 0);
+    assert.equal(await box.locator("input").first().inputValue(), "");
+    await ask(page, "set", { view: "mask" });
+    noProblems(problems);
+  });
+
   test("bad input gets a sentence, and the next good input works", async () => {
     await show(page, "mask");
     for (const text of [
@@ -119,6 +138,35 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     assert.ok(`${br}${step ?? ""}`.length > 0, "the address holds the step");
     await page.locator("[data-view=generate] [data-candidate]").nth(1).click();
     await waitForRest(page);
+    noProblems(problems);
+  });
+
+  test("another model answers at once, in every lesson", async () => {
+    // What stands there is the other model's: its vocabulary is not ours, and its answers are too poor to be the same.
+    const other = (family) => `url:${server.origin}/golden/checkpoints/${family}-1-layer/`;
+    await page.evaluate(() => {
+      const said = (row) => row.getAttribute("aria-label") ?? row.innerText;
+      window.words = (listed) => [...document.querySelectorAll(listed)].map(said).join();
+    });
+    for (const [view, family, listed] of [
+      ["mask", "bert", "[data-view=mask] [data-prediction]"],
+      ["generate", "gpt", "[data-view=generate] [data-candidate]"],
+    ]) {
+      await ask(page, "set", { view });
+      const words = () => page.evaluate((listed) => window.words(listed), listed);
+      await page.locator(listed).first().waitFor();
+      await waitForRest(page);
+      const own = await words();
+      for (const source of [other(family), family]) {
+        const before = await words();
+        await ask(page, "load", source);
+        await page.waitForFunction(
+          ([listed, before]) => !["", before].includes(window.words(listed)),
+          [listed, before],
+        );
+      }
+      assert.equal(await words(), own);
+    }
     noProblems(problems);
   });
 

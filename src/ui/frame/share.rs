@@ -139,7 +139,7 @@ fn Copy(
     let field = NodeRef::<html::Textarea>::new();
     let copied = RwSignal::new(Copied::NotYet);
     Effect::new(move || {
-        text.track();
+        text.with(|_| ());
         copied.set(Copied::NotYet);
     });
     let copy = move |_| {

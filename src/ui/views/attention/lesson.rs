@@ -304,7 +304,7 @@ fn following(
     let layers = Memo::new(move |_| card.with(|card| Some(card.as_ref()?.layers)));
     let (unloaded, set_unloaded) = signal(None);
     Effect::new(move |_| {
-        text.track();
+        text.with(|_| ());
         if shown.get() && layers.get().is_none() {
             leptos::task::spawn_local(async move {
                 let problem = app.loaded(family).await.err();

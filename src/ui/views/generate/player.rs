@@ -294,8 +294,8 @@ impl Player {
         let text = Memo::new(move |_| self.read(|state| state.text().to_owned()));
         let paths = Memo::new(move |_| self.read(|state| state.branches().clone()));
         Effect::new(move |before: Option<String>| {
-            paths.track();
-            self.next.track();
+            paths.with(|_| ());
+            self.next.with(|_| ());
             let text = text.get();
             if before.is_some_and(|before| before != text) {
                 self.playing.set(false);

@@ -50,9 +50,9 @@ impl Guess {
         };
         let asked = Memo::new(move |_| app.state.with(|state| (state.mask.guess, state.mask.focus())));
         Effect::new(move |before: Option<()>| {
-            input.track();
-            covered.track();
-            asked.track();
+            input.with(|_| ());
+            covered.with(|_| ());
+            asked.with(|_| ());
             if before.is_some() {
                 guess.id.set(None);
                 guess.verdict.set(None);

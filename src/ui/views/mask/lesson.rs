@@ -231,7 +231,7 @@ fn focused(run: &Run, app: App) -> Option<Prediction> {
 /// the frame tells, is tried again when the sentence changes or the reader asks for it.
 fn load_before_asking(app: App, layers: Memo<Option<usize>>, input: Memo<String>) {
     Effect::new(move |_| {
-        input.track();
+        input.with(|_| ());
         app.engine_changed(Family::Bert);
         // The lesson may be gone by the time this effect wakes.
         if layers.try_get_untracked() == Some(None) {
