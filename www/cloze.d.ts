@@ -40,7 +40,8 @@ export interface Cloze {
 
   /**
    * Measures what the weights of the model that was loaded last lose by the type that they are kept in: the model is loaded
-   * once more, as its file has it, and both read a fixed text. Null where nothing is lost.
+   * once more, as its file has it, and both read a fixed text. Null where nothing is lost. Where the files are here already
+   * and the GPU is no small one, that is done unasked, once the page asks for nothing.
    */
   measure(): Promise<Effect | null>;
 
@@ -138,7 +139,7 @@ export interface Status {
   settled: boolean;
   /** How the weights are kept; null before any are loaded. */
   weights: Weights | null;
-  /** What the weights lose by the type that they are kept in, once {@link Cloze.measure} was asked. */
+  /** What the weights lose by the type that they are kept in, once that is measured: see {@link Cloze.measure}. */
   effect: Effect | null;
   /** The address of the model's card, and its licence as the card names it; null for a folder at a URL. */
   origin: { page: string; licence: string | null } | null;

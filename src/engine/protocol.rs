@@ -271,6 +271,8 @@ pub enum News {
         total: Option<u64>,
         /// Bytes that came over the network in a second, lately; none while too little is known.
         per_second: Option<f64>,
+        /// Why it is not on its way to the GPU, where the GPU could not take it.
+        reason: Option<Problem>,
     },
     /// The worker cannot go on; the page starts another.
     Stopped {

@@ -145,6 +145,12 @@ impl Gpu {
         self.software
     }
 
+    /// Whether `bytes` more are little to it. No GPU tells how much memory it has, but those that have little allow no large
+    /// buffer either.
+    pub fn is_roomy_for(&self, bytes: u64) -> bool {
+        bytes <= self.limits.max_buffer_size / 2
+    }
+
     /// What was made on the device so far.
     pub fn made(&self) -> Made {
         self.made.get()

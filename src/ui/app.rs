@@ -27,6 +27,8 @@ pub(super) struct Progress {
     pub total: Option<u64>,
     /// Bytes that come in a second, once that is known.
     pub per_second: Option<f64>,
+    /// Why it is not on its way to the GPU, where the GPU could not take it.
+    pub reason: Option<Problem>,
 }
 
 type Loading = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
@@ -81,9 +83,9 @@ impl App {
         let forgotten = Rc::clone(&loads);
         let link = Link::new(
             move |news| match news {
-                News::Progress { source, loaded, total, per_second, .. } => {
+                News::Progress { source, loaded, total, per_second, reason, .. } => {
                     let done = total == Some(loaded);
-                    progress.set((!done).then_some(Progress { source, loaded, total, per_second }));
+                    progress.set((!done).then_some(Progress { source, loaded, total, per_second, reason }));
                 }
                 News::Status { status: now } => {
                     // Each time a model comes to compute elsewhere it says so again; the reader was told.

@@ -170,6 +170,12 @@ describe("a GPU that fails", { timeout: 300_000 }, () => {
     ["no numbers", "gpu-failed", shaders(spoiled("sqrt(-1.0 - abs(sum))"))],
     ["a kernel that is refused", "gpu-failed", shaders('(code) => code.replace("fn main(", "fn main(oops ")')],
     [
+      "little room",
+      "gpu-limits",
+      (script) =>
+        `Object.defineProperty(GPUSupportedLimits.prototype, "maxStorageBufferBindingSize", { get: () => 2 ** 18 });\n${script}`,
+    ],
+    [
       "no memory",
       "gpu-memory",
       (script) => `

@@ -361,20 +361,55 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     await works();
   });
 
-  test("what this tab has no memory for is refused before it comes", async () => {
-    // Less than 4 GiB in half precision, and more in single: all that a program can have.
-    const shape = { vocabulary: 8000, hidden: 4096, layers: 7, heads: 32, positions: 64 };
+  /** A hub that has a model of which the header comes, and nothing more; and how many bytes there would be. */
+  async function beginningOnly(shape) {
     const { config, beginning, length } = gptShape(shape, { dtype: "F16", size: 2 });
-    assert.ok(length < 2 ** 32 && 2 * length > 2 ** 32);
     const mirror = await startHub({ plain: true });
     mirror.put(NAME, { ...files, "config.json": config });
     mirror.faults.push(({ file, response }) => {
       if (file !== WEIGHTS) return undefined;
-      // The rest never comes.
       response.writeHead(200, { "content-length": beginning.length + length });
       response.write(beginning);
       return "again";
     });
+    return { mirror, length };
+  }
+
+  test("what this GPU has no room for is refused before it comes, or comes to the CPU, and that is said at once", async () => {
+    // All that WebGPU promises: 128 MiB. One matrix of this model takes 144, in eight bits.
+    const { mirror } = await beginningOnly({ vocabulary: 8000, hidden: 6144, layers: 1, heads: 48, positions: 64 });
+    const small = await serve({
+      patch: {
+        "engine_loader.js": (script) =>
+          `Object.defineProperty(GPUSupportedLimits.prototype, "maxStorageBufferBindingSize", { get: () => ${128 * MIB} });\n${script}`,
+      },
+    });
+    const withGpu = await launch({ gpu: "software" });
+    const { page } = await newPage(withGpu);
+    await openCloze(page, small.origin, "view=generate");
+    assert.equal((await ask(page, "status")).engine, "webgpu");
+    await refused(page, "gpu-limits", "load", SOURCE, { hub: mirror.origin, engine: "webgpu" });
+    await page.getByText("The model needs a buffer of 151 MB; this GPU allows 134 MB.").waitFor();
+
+    const coming = page.evaluate(
+      ([source, hub]) => window.cloze.load(source, { hub }).catch(({ code }) => code),
+      [SOURCE, mirror.origin],
+    );
+    const download = page.locator("[data-download]");
+    await download.filter({ hasText: /Downloading .* this GPU allows 134 MB. The processor computes instead./ }).waitFor();
+    await ask(page, "cancel", SOURCE);
+    assert.equal(await coming, "cancelled");
+    assert.equal((await ask(page, "run", { text: "the cat" })).predictions[0].top.length, 8);
+    assert.equal((await ask(page, "status")).engine, "webgpu");
+    await withGpu.close();
+    await small.close();
+    await mirror.close();
+  });
+
+  test("what this tab has no memory for is refused before it comes", async () => {
+    // Less than 4 GiB in half precision, and more in single: all that a program can have.
+    const { mirror, length } = await beginningOnly({ vocabulary: 8000, hidden: 4096, layers: 7, heads: 32, positions: 64 });
+    assert.ok(length < 2 ** 32 && 2 * length > 2 ** 32);
     await refused(page, "no-memory", "load", SOURCE, { hub: mirror.origin });
     await page.getByText("There is no memory for").waitFor();
     await works();

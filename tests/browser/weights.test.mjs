@@ -81,6 +81,31 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
     }
   });
 
+  test("what a type changes is measured once the page asks for nothing; a load ends that, and needs no more memory for it", async () => {
+    const source = `url:${server.origin}/large/`;
+    const load = (type) => ask(page, "load", source, { engine: "webgpu", weights: type });
+    const effect = () => page.waitForFunction(() => window.cloze.status().effect).then((found) => found.jsonValue());
+    await openCloze(page, server.origin, "view=generate");
+    await load("f16");
+    await ask(page, "run", { text: "the cat" });
+    const { gpu } = await bytes(page);
+
+    // It is loaded once more beside, in full.
+    while ((await bytes(page)).gpu <= gpu) await page.waitForTimeout(10);
+    await load("int8");
+    assert.equal((await ask(page, "status")).effect, null);
+    const { positions, sameBest, maxAbsDiff } = await effect();
+    assert.ok(positions === 64 && sameBest <= 64 && maxAbsDiff > 0, JSON.stringify({ positions, sameBest, maxAbsDiff }));
+    await page.locator("[data-model-bar] [data-effect]").filter({ hasText: `${sameBest} of 64` }).waitFor();
+    assert.equal(await page.locator("[data-download]").innerText(), "", "nobody is told of a download");
+    // What was loaded beside is gone, also what was ended before its time.
+    const after = await bytes(page);
+    assert.ok(after.gpu < gpu + weights.length / 2, `${after.gpu} bytes in int8, ${gpu} in f16`);
+    assert.ok(after.wasm < 1.3 * largest + 32 * MIB, `the program takes ${Math.round(after.wasm / MIB)} MiB`);
+    await load("f32");
+    assert.equal(await ask(page, "measure"), null);
+  });
+
   test("a weight that is no number is found while it arrives, and the model before stays", async () => {
     await refused(page, "not-finite", "load", `url:${server.origin}/broken/`, { engine: "webgpu" });
     assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);

@@ -35,6 +35,9 @@ bar-shape = { $layers ->
    *[other] { $heads } heads
  }, { $millions } M weights
 bar-shape-small = { $layers } × { $heads } heads
+# Of the weights, after their number.
+bar-kept = { " " }in { $type }
+bar-effect = , best piece as in full at { $same } of { $positions } positions
 bar-sign-bert = reads in both directions
 bar-sign-gpt = reads from left to right
 bar-where-gpu = Runs on your GPU: WebGPU, { $adapter }

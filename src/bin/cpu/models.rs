@@ -54,7 +54,7 @@ impl Models {
         if *engine == Some(EngineKind::WebGpu) {
             return Err(reason.unwrap_or_else(Problem::no_adapter));
         }
-        let progress = progress(source);
+        let progress = progress(load);
         let turn = self.downloads.begin(source).await;
         let download = Download::begin(load, Rc::clone(&turn.control), &progress).await?;
         let Arrived { session, reference, kept: (origin, not_kept) } = arrive(load, download, Cpu).await?;

@@ -9,6 +9,8 @@ mod gpu;
 #[cfg(target_arch = "wasm32")]
 mod models;
 #[cfg(target_arch = "wasm32")]
+mod quiet;
+#[cfg(target_arch = "wasm32")]
 #[path = "../worker/mod.rs"]
 mod worker;
 

@@ -9,7 +9,7 @@ use cloze::engine::Session;
 use cloze::engine::protocol::{
     Answer, Ask, EngineKind, EngineStatus, Instead, Load, News, Problem, RoundingEffect, SelfCheck,
 };
-use cloze::hub::Download;
+use cloze::hub::{Download, OnProgress};
 use cloze::trace::Family;
 use futures_util::lock::Mutex;
 use gloo::timers::future::sleep;
@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::cpu::Cpu;
 use crate::gpu::Gpu;
+use crate::quiet::Quiet;
 use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
 use crate::worker::{Answers, post, progress};
 
@@ -46,7 +47,7 @@ enum Asked {
 }
 
 /// A model on the GPU.
-struct OnGpu {
+pub(crate) struct OnGpu {
     model: Arrived,
     /// How the page asked for it.
     load: Load,
@@ -58,6 +59,8 @@ struct OnGpu {
     asked: Cell<Asked>,
     /// What its weights lose by their type, once that is measured.
     effect: Cell<Option<RoundingEffect>>,
+    /// Whoever measures that.
+    measuring: Mutex<()>,
 }
 
 /// Everything the worker holds.
@@ -69,10 +72,20 @@ pub(crate) struct Models {
     downloads: Downloads,
     /// Whoever moves a model to the CPU.
     moving: Mutex<()>,
+    quiet: Quiet,
 }
 
 impl Answers for Models {
     async fn answer(self: Rc<Self>, id: u32, ask: Ask) -> Option<Result<Answer, Problem>> {
+        self.quiet.is_broken_by(&ask);
+        let outcome = Rc::clone(&self).respond(id, ask).await;
+        self.quiet.answered();
+        outcome
+    }
+}
+
+impl Models {
+    async fn respond(self: Rc<Self>, id: u32, ask: Ask) -> Option<Result<Answer, Problem>> {
         match &ask {
             Ask::Load(load) => return Some(self.load(load).await),
             Ask::Download { source, act } => {
@@ -87,7 +100,7 @@ impl Answers for Models {
         match place {
             None => return Some(Err(Problem::no_model())),
             Some(Place::Gpu(model)) if matches!(ask, Ask::Measure { .. }) => {
-                let effect = self.measure(&model).await;
+                let effect = self.measure(&model, &progress(&model.load)).await;
                 return Some(effect.map(|effect| Answer::Measured { effect }));
             }
             Some(Place::Gpu(model)) => match model.answer(&ask).await {
@@ -145,7 +158,7 @@ impl Models {
         if engine == Some(EngineKind::Cpu) {
             return self.load_on_cpu(load, None).await;
         }
-        let model = match self.load_on_gpu(load).await {
+        let model = match self.load_on_gpu(load, &progress(load)).await {
             Ok(model) => Rc::new(model),
             Err(problem) if problem.is_of_the_gpu() && engine.is_none() => {
                 return self.load_on_cpu(load, Some(problem)).await;
@@ -156,12 +169,11 @@ impl Models {
         if engine == Some(EngineKind::WebGpu) {
             // Whoever insists on the GPU waits for the check, and keeps the model that was there if it fails.
             self.prove(&model).await?;
-            self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
-            self.tell(&model);
-        } else {
-            self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
-            self.tell(&model);
-            spawn_local(async move {
+        }
+        self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
+        self.tell(&model);
+        spawn_local(async move {
+            if !model.settled.get() {
                 sleep(FIRST_REQUEST).await;
                 while model.asked.get() == Asked::Once {
                     sleep(FIRST_REQUEST).await;
@@ -169,22 +181,21 @@ impl Models {
                 if model.asked.get() == Asked::Answered {
                     sleep(FIRST_LOOK).await;
                 }
-                self.settle(&model).await;
-            });
-        }
+                Rc::clone(&self).settle(&model).await;
+            }
+            self.measure_unasked(&model).await;
+        });
         Ok(Answer::Loaded { model: card })
     }
 
-    async fn load_on_gpu(&self, load: &Load) -> Result<OnGpu, Problem> {
-        let source = &load.source;
-        let progress = progress(source);
-        let turn = self.downloads.begin(source).await;
+    async fn load_on_gpu(&self, load: &Load, progress: OnProgress<'_>) -> Result<OnGpu, Problem> {
+        let turn = self.downloads.begin(&load.source).await;
         // The device is made while the files are on their way.
-        let download = Download::begin(load, Rc::clone(&turn.control), &progress);
+        let download = Download::begin(load, Rc::clone(&turn.control), progress);
         let (gpu, download) = futures_util::future::join(self.gpu.device(), download).await;
         let model = arrive(load, download?, gpu?).await?;
-        let (settled, self_check, asked, effect) = Default::default();
-        Ok(OnGpu { model, load: load.clone(), settled, self_check, asked, effect })
+        let (settled, self_check, asked, effect, measuring) = Default::default();
+        Ok(OnGpu { model, load: load.clone(), settled, self_check, asked, effect, measuring })
     }
 
     async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {
@@ -201,19 +212,43 @@ impl Models {
         Ok(answer)
     }
 
-    /// What a model's weights lose by the type that they are kept in; none where it is the file's.
-    async fn measure(&self, model: &Rc<OnGpu>) -> Result<Option<RoundingEffect>, Problem> {
-        if !model.session().is_rounded() || model.effect.get().is_some() {
-            return Ok(model.effect.get());
-        }
-        let full = Load { weights: Some(model.session().stored()), ..model.load.clone() };
-        let full = self.load_on_gpu(&full).await?;
-        model.effect.set(Some(model.session().effect(full.session()).await?));
-        // Another model may have been loaded meanwhile, and is what the page knows of.
-        if self.is_current(model) {
-            self.tell(model);
+    /// What a model's weights lose by the type that they are kept in; none where it is the file's. It is loaded once more
+    /// for that, in full.
+    async fn measure(
+        &self,
+        model: &OnGpu,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<RoundingEffect>, Problem> {
+        let _one_at_a_time = model.measuring.lock().await;
+        if model.session().is_rounded() && model.effect.get().is_none() {
+            let full = Load { weights: Some(model.session().stored()), ..model.load.clone() };
+            let full = self.load_on_gpu(&full, progress).await?;
+            model.effect.set(Some(model.session().effect(full.session()).await?));
+            // Another model may have been loaded meanwhile, and is what the page knows of.
+            if self.is_current(model) {
+                self.tell(model);
+            }
         }
         Ok(model.effect.get())
+    }
+
+    /// Measures the same while the page asks for nothing, if the files are here already and the GPU is no small one.
+    async fn measure_unasked(&self, model: &OnGpu) {
+        let session = model.session();
+        let (_, not_kept) = &model.model.kept;
+        let in_full = size_of::<f32>() as u64 * session.card().parameters as u64;
+        let is_roomy = self.gpu.device().await.is_ok_and(|gpu| gpu.is_roomy_for(in_full));
+        if !session.is_rounded() || not_kept.is_some() || !is_roomy {
+            return;
+        }
+        let work = async || {
+            if self.is_current(model) {
+                // Where it fails, whoever asks for it learns why.
+                let _ = self.measure(model, &|_| {}).await;
+            }
+        };
+        // Where it was ended before its time, it begins anew.
+        while self.quiet.spend(work()).await.is_none() {}
     }
 
     /// Checks a model's numbers. A checkpoint that brings no reference values is believed on a GPU that computed those of
@@ -226,7 +261,7 @@ impl Models {
                 Family::Gpt2 => "gpt",
             };
             let own = Load { source: own.to_owned(), ..Load::default() };
-            self.load_on_gpu(&own).await?.check().await?;
+            self.load_on_gpu(&own, &progress(&own)).await?.check().await?;
         }
         self.gpu.proven.set(true);
         model.settled.set(true);
@@ -246,9 +281,9 @@ impl Models {
         }
     }
 
-    fn is_current(&self, model: &Rc<OnGpu>) -> bool {
+    fn is_current(&self, model: &OnGpu) -> bool {
         let current = self.places.borrow().get(&model.session().card().family).cloned();
-        matches!(current, Some(Place::Gpu(current)) if Rc::ptr_eq(&current, model))
+        matches!(current, Some(Place::Gpu(current)) if std::ptr::eq(&*current, model))
     }
 
     /// Tells the page where a model computes.
@@ -298,7 +333,7 @@ impl Models {
             }
             return;
         }
-        let Ok(model) = self.load_on_gpu(load).await.map(Rc::new) else { return };
+        let Ok(model) = self.load_on_gpu(load, &progress(load)).await.map(Rc::new) else { return };
         let family = model.session().card().family;
         if self.prove(&model).await.is_err() {
             return;

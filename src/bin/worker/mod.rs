@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use cloze::engine::protocol::{Answer, Ask, FromEngine, News, Problem, Reply, Request};
+use cloze::engine::protocol::{Answer, Ask, FromEngine, Load, News, Problem, Reply, Request};
 use cloze::hub::Standing;
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
@@ -66,14 +66,15 @@ pub(crate) fn start(worker: impl Answers) {
     post::news(News::Ready);
 }
 
-/// Tells the page how the download of `source` stands, but not at every packet.
-pub(crate) fn progress(source: &str) -> impl Fn(&Standing<'_>) {
+/// Tells the page how a download stands, but not at every packet.
+pub(crate) fn progress(load: &Load) -> impl Fn(&Standing<'_>) {
     let told = Cell::new(Instant::now());
     move |&Standing { file, loaded, total, per_second }| {
         if total == Some(loaded) || told.get().elapsed() > PROGRESS_REST {
             told.set(Instant::now());
-            let (source, file) = (source.to_owned(), file.to_owned());
-            post::news(News::Progress { source, file, loaded, total, per_second });
+            let (source, file) = (load.source.clone(), file.to_owned());
+            let reason = load.instead.as_ref().map(|instead| instead.reason.clone());
+            post::news(News::Progress { source, file, loaded, total, per_second, reason });
         }
     }
 }

@@ -93,6 +93,15 @@ fn Model(family: Family, short: bool, open: RwSignal<bool>) -> impl IntoView {
         ];
         Some(tr(if short { "bar-shape-small" } else { "bar-shape" }, &values))
     };
+    let kept = move || {
+        let status = app.status.with(|status| status.get(&family).cloned()).filter(|_| !short)?;
+        let words = tr("bar-kept", &[("type", status.weights.name().into())]);
+        let measured = status.effect.map(|effect| {
+            let values = [("same", effect.same_best.into()), ("positions", effect.positions.into())];
+            view! { <span data-effect="" title=voice::effect(status.weights, &effect)>{tr("bar-effect", &values)}</span> }
+        });
+        Some(view! { {words}{measured} })
+    };
     // The page's own are told of in the sheet.
     let origin = Memo::new(move |_| {
         let status = app.status.with(|status| status.get(&family).cloned())?;
@@ -111,7 +120,7 @@ fn Model(family: Family, short: bool, open: RwSignal<bool>) -> impl IntoView {
             <button type="button" class="model-pick" aria-haspopup="dialog" data-models="" on:click=move |_| open.set(true)>
                 <b>{move || name()}</b>
             </button>
-            <span class="opt">{move || shape()}</span>
+            <span class="opt">{move || shape()}{move || kept()}</span>
             {move || card_link()}
         </span>
     }
@@ -208,7 +217,8 @@ fn Time() -> impl IntoView {
 fn Download() -> impl IntoView {
     let app = expect_context::<App>();
     let words = move || {
-        let Progress { source, loaded, total, per_second } = app.progress.get()?;
+        let Progress { source, loaded, total, per_second, reason } = app.progress.get()?;
+        let is_own = voice::address(&source).is_none();
         let model = voice::source_name(&source);
         let key = if total.is_some() { "bar-downloading" } else { "bar-downloading-unknown" };
         let total = total.unwrap_or_default() as f64;
@@ -219,6 +229,11 @@ fn Download() -> impl IntoView {
             let left = ((total - loaded) / speed).ceil();
             let key = if total > loaded && left < 1e5 { "bar-speed-left" } else { "bar-speed" };
             words += &tr(key, &[("speed", speed.into()), ("left", format::duration(left).into())]);
+        }
+        // Before it has come, so that whoever hoped for the GPU can choose another.
+        if let Some(reason) = reason.filter(|_| !is_own) {
+            let (sentence, line) = words::problem(&reason);
+            words += &tr("bar-because", &[("reason", [sentence, line.unwrap_or_default()].join(" ").into())]);
         }
         Some(words)
     };

@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 
-use crate::trace::Family;
+use crate::engine::protocol::RoundingEffect;
+use crate::trace::{Family, WeightType};
+use crate::ui::format;
 use crate::ui::words::{t, tr};
 
 /// The name of a family's voice in `data-voice`, which gives the colours.
@@ -55,4 +57,18 @@ pub(super) fn address(source: &str) -> Option<&str> {
     let base = source.strip_prefix("url:")?;
     let base = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")).unwrap_or(base);
     Some(base.trim_end_matches('/'))
+}
+
+/// What it changes that a model's weights are kept as `weights`.
+pub(super) fn effect(weights: WeightType, effect: &RoundingEffect) -> String {
+    let RoundingEffect { positions, same_best, max_abs_diff } = *effect;
+    let diff =
+        if max_abs_diff < 0.01 { format::scientific(max_abs_diff) } else { format!("{max_abs_diff:.2}") };
+    let values = [
+        ("type", weights.name().into()),
+        ("same", same_best.into()),
+        ("positions", positions.into()),
+        ("diff", diff.into()),
+    ];
+    tr("models-effect", &values)
 }

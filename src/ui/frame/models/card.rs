@@ -7,7 +7,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::super::voice::{self, Voice};
 use super::load;
-use crate::engine::protocol::{Ask, EngineKind, EngineStatus, RoundingEffect};
+use crate::engine::protocol::{Ask, EngineKind, EngineStatus};
 use crate::trace::{Family, WeightType};
 use crate::ui::app::App;
 use crate::ui::format;
@@ -122,14 +122,8 @@ fn Rounding(family: Family, status: EngineStatus) -> impl IntoView {
             busy.try_set(false);
         });
     };
-    if let Some(RoundingEffect { positions, same_best, max_abs_diff }) = status.effect {
-        let values = [
-            ("type", status.weights.name().into()),
-            ("same", same_best.into()),
-            ("positions", positions.into()),
-            ("diff", format!("{max_abs_diff:.2}").into()),
-        ];
-        return view! { <p data-effect="">{tr("models-effect", &values)}</p> }.into_any();
+    if let Some(effect) = status.effect {
+        return view! { <p data-effect="">{voice::effect(status.weights, &effect)}</p> }.into_any();
     }
     // The page's own are compared below; a model on the CPU is in full.
     let is_own = voice::address(&status.model.source).is_none();
