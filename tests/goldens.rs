@@ -109,11 +109,14 @@ fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
 
 fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Reviewed {
     let files = files(folder);
+    let settings: serde_json::Value = serde_json::from_slice(&files.config).expect("config.json is JSON");
     let session = match engine {
         Engine::Cpu => pollster::block_on(Session::on_cpu(name, files)),
         Engine::Gpu(gpu) => on_gpu(gpu, name, &files, None),
     };
     let session = session.unwrap_or_else(|problem| panic!("{name}: {problem}"));
+    let named = serde_json::to_value(session.card().architecture).expect("a name");
+    assert_eq!(settings["model_type"], named, "{name}");
     let values = read(&golden.join("golden.safetensors"));
     let golden = serde_json::from_slice(&read(&golden.join("golden.json")))
         .expect("golden.json is as make.py writes it");

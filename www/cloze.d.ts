@@ -155,6 +155,8 @@ export interface Model {
   /** As it was asked for. */
   source: Source;
   family: "bert" | "gpt";
+  /** `model_type` in its `config.json`. */
+  architecture: "bert" | "distilbert" | "roberta" | "gpt2" | "gpt_neo";
   layers: number;
   heads: number;
   /** Width of the hidden state. */

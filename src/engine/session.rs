@@ -6,14 +6,14 @@ use web_time::Instant;
 use super::check::Reference;
 use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{Answer, Ask, EngineKind, Problem, RunRequest, Sampling, SelfCheck};
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, BertKind, Checkpoint, Gpt2Kind};
 use crate::gpu::{Best, Drawn};
 use crate::hub::Vocabulary;
 use crate::lesson::sampling::softmax;
 use crate::tokenization::{TokenizationError, Tokenizer};
 use crate::trace::{
-    Ablation, Activation, Candidate, Dispatches, Embedding, Family, Hook, ModelCard, NextSentence, Patch,
-    Prediction, Run, Token, WeightType,
+    Ablation, Activation, Architecture, Candidate, Dispatches, Embedding, Family, Hook, ModelCard,
+    NextSentence, Patch, Prediction, Run, Token, WeightType,
 };
 
 /// Candidates listed for a prediction when the request names no number.
@@ -378,6 +378,11 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
         checkpoint::Network::Bert { config, weights } => ModelCard {
             source,
             family: Family::Bert,
+            architecture: match config.kind {
+                BertKind::Bert => Architecture::Bert,
+                BertKind::DistilBert => Architecture::DistilBert,
+                BertKind::Roberta => Architecture::Roberta,
+            },
             layers: config.num_hidden_layers,
             heads: config.num_attention_heads,
             hidden: config.hidden_size,
@@ -390,6 +395,10 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
         checkpoint::Network::Gpt2 { config, .. } => ModelCard {
             source,
             family: Family::Gpt2,
+            architecture: match config.kind {
+                Gpt2Kind::Gpt2 => Architecture::Gpt2,
+                Gpt2Kind::GptNeo => Architecture::GptNeo,
+            },
             layers: config.n_layer,
             heads: config.n_head,
             hidden: config.n_embd,

@@ -12,5 +12,5 @@ mod weights;
 pub use ablation::{Ablation, Embedding, Patch, Sight};
 pub use dispatch::{Dispatch, Dispatches};
 pub use hook::{Hook, UnknownHook};
-pub use run::{Activation, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};
+pub use run::{Activation, Architecture, Candidate, Family, ModelCard, NextSentence, Prediction, Run, Token};
 pub use weights::WeightType;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Hook;
 
-/// The two architectures that Cloze runs.
+/// The two kinds of transformer that Cloze runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -15,14 +15,33 @@ pub enum Family {
     Gpt2,
 }
 
+/// Whose encoder or decoder it is, as `model_type` in a `config.json` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// As its paper has it.
+    Bert,
+    /// With half the blocks and no segments (Sanh et al. 2019).
+    DistilBert,
+    /// With a byte-level vocabulary (Liu et al. 2019).
+    Roberta,
+    /// As its paper has it.
+    Gpt2,
+    /// With blocks that look back a few positions only (Black et al. 2021).
+    #[serde(rename = "gpt_neo")]
+    GptNeo,
+}
+
 /// The sizes of a loaded model, all of them read from its `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelCard {
     /// How the model was asked for: see `engine::protocol::Load`.
     pub source: String,
-    /// Its architecture.
+    /// Which of the two it is.
     pub family: Family,
+    /// Whose.
+    pub architecture: Architecture,
     /// Number of blocks.
     pub layers: usize,
     /// Attention heads in each block.

@@ -183,7 +183,7 @@ pub fn column_widths(lengths: &[usize], available: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::{Activation, Family, ModelCard};
+    use crate::trace::{Activation, Architecture, Family, ModelCard};
 
     fn token(piece: &str, span: Range<usize>, word: Option<usize>, special: bool) -> Token {
         Token { id: 0, piece: piece.into(), start: span.start, end: span.end, word, special, segment: 0 }
@@ -205,6 +205,7 @@ mod tests {
             model: ModelCard {
                 source: "bert".into(),
                 family: Family::Bert,
+                architecture: Architecture::Bert,
                 layers: 2,
                 heads: 2,
                 hidden: 4,

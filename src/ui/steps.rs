@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::engine::protocol::Sampling;
     use crate::lesson::sampling::distribution;
-    use crate::trace::{Activation, Candidate, Family, ModelCard, Prediction, Token};
+    use crate::trace::{Activation, Architecture, Candidate, Family, ModelCard, Prediction, Token};
 
     /// A run on `tokens` tokens, two of them computed, with a vocabulary of 3 and 2 heads.
     fn run(text: &str, tokens: usize) -> Run {
@@ -172,6 +172,7 @@ mod tests {
             model: ModelCard {
                 source: "gpt".into(),
                 family: Family::Gpt2,
+                architecture: Architecture::Gpt2,
                 layers: 1,
                 heads: 2,
                 hidden: 8,

@@ -70,7 +70,10 @@ bar-cancel = Cancel
 
 # Names of models on the screen.
 model-name-bert = BERT
+model-name-distilbert = DistilBERT
+model-name-roberta = RoBERTa
 model-name-gpt = GPT
+model-name-gpt-neo = GPT-Neo
 model-name-from = { $name } from { $source }
 
 # Notices.

@@ -3,12 +3,20 @@
 mask-title = Fill the mask
 mask-text-1 = BERT was trained on a cloze test: hide a word, then guess it from the words on *both* sides.
 mask-text-2 =
-    Text is first cut into WordPiece tokens. Each token becomes one vector: the sum of a token, a segment and a
-    position embedding. { $layers ->
+    Text is first cut into { $pieces ->
+       *[words] WordPiece tokens
+        [bytes] byte-level tokens
+    }. Each token becomes one vector: the sum of { $segments ->
+        [0] a token and a position embedding
+       *[other] a token, a segment and a position embedding
+    }. { $layers ->
         [0] Layers of attention mix these vectors,
         [one] Its one layer of attention mixes these vectors,
        *[other] Its { $layers } layers of attention mix these vectors,
-    } and the one standing at [MASK] is turned into a probability for every piece in the vocabulary.
+    } and the one standing at { $pieces ->
+       *[words] [MASK]
+        [bytes] <mask>
+    } is turned into a probability for every piece in the vocabulary.
 mask-notice = Cover the words after the blank and compare the two lists. Whatever changed came from the right side.
 
 mask-key-move = move between tokens

@@ -157,7 +157,7 @@ pub(super) mod tests {
     use std::ops::Range;
 
     use super::*;
-    use crate::trace::{Activation, Family, ModelCard};
+    use crate::trace::{Activation, Architecture, Family, ModelCard};
 
     /// A run over these pieces, with their spans and whether they are special; nothing recorded.
     pub(in crate::ui::attention) fn run(text: &str, family: Family, tokens: &[(&str, Range<usize>)]) -> Run {
@@ -174,6 +174,7 @@ pub(super) mod tests {
             model: ModelCard {
                 source: "bert".into(),
                 family,
+                architecture: Architecture::Bert,
                 layers: 1,
                 heads: 2,
                 hidden: 4,

@@ -97,7 +97,7 @@ fn Standing() -> impl IntoView {
             EngineKind::WebGpu => "embed-on-gpu",
             EngineKind::Cpu => "embed-on-cpu",
         };
-        let model = voice::model_name(family, &status.model.source);
+        let model = voice::model_name(&status.model);
         let checked = status.self_check.is_some_and(|check| check.ok);
         Some(view! {
             <span data-voice=voice::name(family)>

@@ -81,8 +81,8 @@ fn Model(family: Family, short: bool, open: RwSignal<bool>) -> impl IntoView {
     let app = expect_context::<App>();
     let card = Memo::new(move |_| app.status.with(|status| Some(status.get(&family)?.model.clone())));
     let name = move || match card.get() {
-        Some(card) => voice::model_name(family, &card.source),
-        None => app.state.with(|state| voice::model_name(family, state.models.of(family))),
+        Some(card) => voice::model_name(&card),
+        None => app.state.with(|state| voice::expected_name(family, state.models.of(family))),
     };
     let shape = move || {
         let card = card.get()?;

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use crate::engine::protocol::RoundingEffect;
-use crate::trace::{Family, WeightType};
+use crate::trace::{Architecture, Family, ModelCard, WeightType};
 use crate::ui::format;
 use crate::ui::words::{t, tr};
 
@@ -28,12 +28,32 @@ pub(in crate::ui) fn Voice(
     view! { <span class="dir" role="img" aria-label=t(label)>{sign}</span> }
 }
 
-/// A model's name on the screen: the family's, and where it comes from if it is not the page's own.
-pub(in crate::ui) fn model_name(family: Family, source: &str) -> String {
-    let name = match family {
-        Family::Bert => t("model-name-bert"),
-        Family::Gpt2 => t("model-name-gpt"),
+/// How each of the two is called on the screen.
+pub(in crate::ui) fn family_name(family: Family) -> String {
+    t(match family {
+        Family::Bert => "model-name-bert",
+        Family::Gpt2 => "model-name-gpt",
+    })
+}
+
+/// A model's name on the screen: its architecture's, and where it comes from if it is not the page's own.
+pub(in crate::ui) fn model_name(model: &ModelCard) -> String {
+    let name = match model.architecture {
+        Architecture::Bert => t("model-name-bert"),
+        Architecture::DistilBert => t("model-name-distilbert"),
+        Architecture::Roberta => t("model-name-roberta"),
+        Architecture::Gpt2 => t("model-name-gpt"),
+        Architecture::GptNeo => t("model-name-gpt-neo"),
     };
+    name_from(name, &model.source)
+}
+
+/// The name of a model that is not there yet.
+pub(super) fn expected_name(family: Family, source: &str) -> String {
+    name_from(family_name(family), source)
+}
+
+fn name_from(name: String, source: &str) -> String {
     match address(source) {
         Some(address) => tr("model-name-from", &[("name", name.into()), ("source", address.into())]),
         None => name,

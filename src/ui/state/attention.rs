@@ -213,11 +213,13 @@ impl AttentionState {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::trace::Architecture;
 
     pub(in crate::ui::state) fn card(layers: usize, heads: usize) -> ModelCard {
         ModelCard {
             source: "bert".into(),
             family: Family::Bert,
+            architecture: Architecture::Bert,
             layers,
             heads,
             hidden: 12,

@@ -64,7 +64,7 @@ pub(super) fn Card(
             {voice::address(&model.source).is_none().then(|| view! { <Figures family/> })}
         })
     };
-    let name = move || status.with(|status| Some(voice::model_name(family, &status.as_ref()?.model.source)));
+    let name = move || status.with(|status| Some(voice::model_name(&status.as_ref()?.model)));
     view! {
         <section class="share-part model-card" data-voice=voice::name(family) data-model-card="">
             <h3><Voice family/>" "{name}</h3>

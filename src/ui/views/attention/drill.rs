@@ -7,7 +7,7 @@ use crate::trace::Run;
 use crate::ui::attention::{Factor, RowSteps, spoken, stretches};
 use crate::ui::components::prose::{marked, plain};
 use crate::ui::format::{decimals, signed};
-use crate::ui::frame::voice::{self, model_name};
+use crate::ui::frame::voice::{self, family_name};
 use crate::ui::words::{t, tr};
 
 /// The height of the row's longest bar, in px.
@@ -27,7 +27,7 @@ pub(super) fn HowItIsComputed() -> impl IntoView {
         let word = model.run.with(|run| Some(spoken(run.as_ref()?.tokens.get(query)?).to_owned()))?;
         Some(tr(
             "attention-computed",
-            &[("model", model_name(model.family, "").into()), ("word", plain(&word).into())],
+            &[("model", family_name(model.family).into()), ("word", plain(&word).into())],
         ))
     };
     let table = move || {

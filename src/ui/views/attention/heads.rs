@@ -10,7 +10,7 @@ use super::lesson::{Lesson, Model, head_words};
 use crate::ui::app::App;
 use crate::ui::attention::AttentionMap;
 use crate::ui::components::heatmap::paint;
-use crate::ui::frame::voice::{self, Voice, model_name};
+use crate::ui::frame::voice::{self, Voice, family_name, model_name};
 use crate::ui::state::HeadIndex;
 use crate::ui::words::{t, tr};
 
@@ -24,7 +24,8 @@ pub(super) fn Heads(
     model: Model,
 ) -> impl IntoView {
     let name = move || {
-        model.run.with(|run| model_name(model.family, run.as_ref().map_or("", |run| &run.model.source)))
+        let of_run = model.run.with(|run| run.as_ref().map(|run| model_name(&run.model)));
+        of_run.unwrap_or_else(|| family_name(model.family))
     };
     view! {
         <div class="hg" data-voice=voice::name(model.family)>
@@ -50,7 +51,7 @@ pub(super) fn HeadGrid(
     });
     let label = move || {
         let (layers, heads) = shape.get();
-        let name = model_name(model.family, "");
+        let name = family_name(model.family);
         tr("attention-grid", &[("model", name.into()), ("layers", layers.into()), ("heads", heads.into())])
     };
     let choose = move |head: HeadIndex| {

@@ -12,7 +12,7 @@ use crate::ui::app::App;
 use crate::ui::ask::{Following, follow};
 use crate::ui::attention::{AttentionMap, Change, aligned, middle};
 use crate::ui::components::heatmap::Cell;
-use crate::ui::frame::voice::model_name;
+use crate::ui::frame::voice::family_name;
 use crate::ui::state::{AttentionState, HeadIndex, Show as Shown, Spot};
 use crate::ui::words::{t, tr};
 
@@ -278,7 +278,7 @@ impl Lesson {
 
 /// A message about a head of a model, which count from 1 there.
 pub(super) fn head_words(key: &str, family: Family, HeadIndex { layer, head }: HeadIndex) -> String {
-    let model = model_name(family, "");
+    let model = family_name(family);
     tr(key, &[("model", model.into()), ("layer", (layer + 1).into()), ("head", (head + 1).into())])
 }
 

@@ -9,7 +9,7 @@ use crate::ui::attention::{Unit, shares, spoken, units};
 use crate::ui::components::arcs::{Arcs, Looks, Side};
 use crate::ui::components::prose::{marked, plain};
 use crate::ui::format::whole_percent;
-use crate::ui::frame::voice::{self, Voice, model_name};
+use crate::ui::frame::voice::{self, Voice, family_name};
 use crate::ui::words::{t, tr};
 
 /// How many of the strongest words the summary names.
@@ -29,7 +29,7 @@ pub(super) fn WhereItLooks() -> impl IntoView {
             .with(|looks| [(Family::Bert, looks.above.is_some()), (Family::Gpt2, looks.below.is_some())]);
         let both = shown.iter().all(|(_, shown)| *shown);
         let voice = |(family, _): (Family, bool)| {
-            let name = model_name(family, "");
+            let name = family_name(family);
             let says = match family {
                 _ if !both => name,
                 Family::Bert => tr("attention-above", &[("model", name.into())]),
@@ -72,7 +72,7 @@ fn looks(lesson: Lesson) -> Option<Looks> {
         let word = model.run.with(|run| Some(spoken(run.as_ref()?.tokens.get(query)?).to_owned()))?;
         let hidden = tr(
             "attention-arcs-hidden",
-            &[("model", model_name(model.family, "").into()), ("word", word.into())],
+            &[("model", family_name(model.family).into()), ("word", word.into())],
         );
         let shares = shares(&units, tokens, |position| map.weight(query, position));
         Some(Side { voice: voice::name(model.family), shares, hidden })
@@ -129,7 +129,7 @@ fn elsewhere(lesson: Lesson) -> Option<String> {
         // It would read "another 0 %".
         return None;
     }
-    let model = model_name(first.family, "");
+    let model = family_name(first.family);
     let (pieces, percent) = (list(&pieces)?, whole_percent(held));
     Some(tr(
         "attention-elsewhere",

@@ -10,7 +10,7 @@ use crate::ui::app::App;
 use crate::ui::ask::keep_up;
 use crate::ui::components::problem::ProblemNote;
 use crate::ui::format::{bytes, thousands};
-use crate::ui::frame::voice::{self, model_name};
+use crate::ui::frame::voice::{self, family_name};
 use crate::ui::wgsl;
 use crate::ui::words::{self, t, tr};
 
@@ -33,7 +33,7 @@ pub(super) fn Shader() -> impl IntoView {
                 aria-pressed=move || (of.get() == family).to_string()
                 on:click=move |_| chosen.set(Some(family))
             >
-                {model_name(family, "")}
+                {family_name(family)}
             </button>
         }
     };
@@ -94,7 +94,7 @@ fn Kernels(model: Model) -> impl IntoView {
     let busy = keep_up(app, family, Box::new(next));
     let none = move || {
         let status = status.get().filter(|_| !on_gpu.get())?;
-        let name = model_name(family, "");
+        let name = family_name(family);
         let key = if status.settled { "shader-none" } else { "shader-preparing" };
         let why = status.reason.filter(|_| status.settled).map(|reason| words::problem(&reason).0);
         let why = why.map(|why| format!(" {why}"));
@@ -146,8 +146,7 @@ fn table(kernels: &Dispatches, family: Family, chosen: RwSignal<usize>) -> impl 
             </tr>
         }
     };
-    let caption =
-        tr("shader-caption", &[("model", model_name(family, "").into()), ("count", all.len().into())]);
+    let caption = tr("shader-caption", &[("model", family_name(family).into()), ("count", all.len().into())]);
     let sum = |of: fn(&Dispatch) -> u64| bytes(all.iter().map(of).sum());
     let columns = ["shader-kernel", "shader-computes", "shader-grid", "shader-reads", "shader-writes"];
     let columns = columns.into_iter().chain(timed.then_some("shader-time"));

@@ -19,8 +19,8 @@ pub(super) fn AnswerBox() -> impl IntoView {
     let lesson = expect_context::<Lesson>();
     let covered = Memo::new(move |_| lesson.answer_covered());
     let left_out = move || {
-        let truncated = lesson.run.with(|run| run.as_ref().is_some_and(|run| run.truncated > 0));
-        truncated && lesson.prediction.with(Option::is_none)
+        let cut = |run: &Run| run.truncated > 0 && !is_headless(run);
+        lesson.run.with(|run| run.as_deref().is_some_and(cut)) && lesson.prediction.with(Option::is_none)
     };
     view! {
         <div class="predbox">
@@ -54,15 +54,17 @@ pub(super) fn AnswerBox() -> impl IntoView {
 #[component]
 pub(super) fn Headless() -> impl IntoView {
     let lesson = expect_context::<Lesson>();
-    let headless = Memo::new(move |_| {
-        let asked_in_vain = |run: &Run| run.predictions.is_empty() && run.tokens.iter().any(is_mask);
-        lesson.run.with(|run| run.as_deref().is_some_and(asked_in_vain))
-    });
+    let headless = Memo::new(move |_| lesson.run.with(|run| run.as_deref().is_some_and(is_headless)));
     view! {
         <Show when=move || headless.get()>
             <p class="small muted" data-headless="">{t("mask-headless")}</p>
         </Show>
     }
+}
+
+/// Whether a mask was read, and nothing came of it.
+fn is_headless(run: &Run) -> bool {
+    run.predictions.is_empty() && run.tokens.iter().any(is_mask)
 }
 
 /// The first `most` candidates as bars.

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::lesson::Lesson;
-use crate::trace::Family;
+use crate::trace::{Architecture, Family};
 use crate::ui::components::keycaps::Cap::Sign;
 use crate::ui::components::keycaps::Key;
 use crate::ui::components::notes::LessonNotes;
@@ -27,10 +27,20 @@ pub(super) fn Notes() -> impl IntoView {
 #[component]
 pub(super) fn Text() -> impl IntoView {
     let app = expect_context::<Lesson>().app;
-    let layers =
-        move || app.status.with(|all| all.get(&Family::Bert).map_or(0, |status| status.model.layers));
+    let card = Memo::new(move |_| app.status.with(|all| Some(all.get(&Family::Bert)?.model.clone())));
+    let how = move || {
+        let (layers, segments, architecture) = card.with(|card| {
+            card.as_ref()
+                .map_or((0, 2, Architecture::Bert), |card| (card.layers, card.segments, card.architecture))
+        });
+        let pieces = if architecture == Architecture::Roberta { "bytes" } else { "words" };
+        tr(
+            "mask-text-2",
+            &[("layers", layers.into()), ("segments", segments.into()), ("pieces", pieces.into())],
+        )
+    };
     view! {
         <Prose key="mask-text-1"/>
-        <p>{move || tr("mask-text-2", &[("layers", layers().into())])}</p>
+        <p>{how}</p>
     }
 }
