@@ -93,6 +93,10 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
     // It is loaded once more beside, in full.
     while ((await bytes(page)).gpu <= gpu) await page.waitForTimeout(10);
     await load("int8");
+    await ask(page, "run", { text: "the cat" });
+    // The model that waited to be measured is gone, though the page has not rested since.
+    const { gpu: replaced } = await bytes(page);
+    assert.ok(replaced < gpu, `${replaced} bytes in int8, ${gpu} in f16`);
     assert.equal((await ask(page, "status")).effect, null);
     const { positions, sameBest, maxAbsDiff } = await effect();
     assert.ok(positions === 64 && sameBest <= 64 && maxAbsDiff > 0, JSON.stringify({ positions, sameBest, maxAbsDiff }));

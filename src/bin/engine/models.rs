@@ -183,7 +183,7 @@ impl Models {
                 }
                 Rc::clone(&self).settle(&model).await;
             }
-            self.measure_unasked(&model).await;
+            self.measure_unasked(model).await;
         });
         Ok(Answer::Loaded { model: card })
     }
@@ -233,7 +233,7 @@ impl Models {
     }
 
     /// Measures the same while the page asks for nothing, if the files are here already and the GPU is no small one.
-    async fn measure_unasked(&self, model: &OnGpu) {
+    async fn measure_unasked(&self, model: Rc<OnGpu>) {
         let session = model.session();
         let (_, not_kept) = &model.model.kept;
         let in_full = size_of::<f32>() as u64 * session.card().parameters as u64;
@@ -241,10 +241,13 @@ impl Models {
         if !session.is_rounded() || not_kept.is_some() || !is_roomy {
             return;
         }
+        // Another that takes its place frees its memory at once.
+        let waiting = Rc::downgrade(&model);
+        drop(model);
         let work = async || {
-            if self.is_current(model) {
+            if let Some(model) = waiting.upgrade().filter(|model| self.is_current(model)) {
                 // Where it fails, whoever asks for it learns why.
-                let _ = self.measure(model, &|_| {}).await;
+                let _ = self.measure(&model, &|_| {}).await;
             }
         };
         // Where it was ended before its time, it begins anew.
