@@ -47,7 +47,7 @@ enum Asked {
 }
 
 /// A model on the GPU.
-pub(crate) struct OnGpu {
+struct OnGpu {
     model: Arrived,
     /// How the page asked for it.
     load: Load,
@@ -236,9 +236,11 @@ impl Models {
     async fn measure_unasked(&self, model: Rc<OnGpu>) {
         let session = model.session();
         let (_, not_kept) = &model.model.kept;
+        if !session.is_rounded() || not_kept.is_some() {
+            return;
+        }
         let in_full = size_of::<f32>() as u64 * session.card().parameters as u64;
-        let is_roomy = self.gpu.device().await.is_ok_and(|gpu| gpu.is_roomy_for(in_full));
-        if !session.is_rounded() || not_kept.is_some() || !is_roomy {
+        if !self.gpu.device().await.is_ok_and(|gpu| gpu.is_roomy_for(in_full)) {
             return;
         }
         // Another that takes its place frees its memory at once.

@@ -117,7 +117,7 @@ fn Model(family: Family, short: bool, open: RwSignal<bool>) -> impl IntoView {
     view! {
         <span class="model-name" data-voice=voice::name(family)>
             <Voice family/>
-            <button type="button" class="model-pick" aria-haspopup="dialog" data-models="" on:click=move |_| open.set(true)>
+            <button type="button" class="model-pick" aria-haspopup="dialog" data-models="" title=move || name() on:click=move |_| open.set(true)>
                 <b>{move || name()}</b>
             </button>
             <span class="opt">{move || shape()}{move || kept()}</span>
