@@ -6,7 +6,7 @@
 
 In f32 arithmetic, with transformers' own classes, on the CPU or CUDA, from a fixed seed, so that all checkpoints (say, one in
 f16 and the same in int8) see the same batches. `--state FOLDER` takes the tokens that pretrain.py left there, and does not
-read the text. Prints a table, and writes all of it to each FOLDER/eval.json under "evaluation".
+read the text. Prints a table, and writes all of it to the last FOLDER's eval.json: under "evaluations", by the weights' type.
 
 BERT: masked pieces, 15 % of sequences of 128 made as pretrain.py makes them: the right one among the first 1 and 5, and the
 loss; next sentence; and the cloze questions of probe.tsv, where the rank of the answer is among the whole vocabulary.
@@ -212,10 +212,10 @@ def main():
     for folder in a.folders:
         figures = (bert_figures if bert else gpt_figures)(model(folder, dev), tok, documents)
         results.append({"weights": weights_type(folder), **about, **figures})
-    for folder, result in zip(a.folders, results):
-        path = pathlib.Path(folder) / "eval.json"
-        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        path.write_text(json.dumps({**before, "evaluation": result}, indent=1, ensure_ascii=False), encoding="utf-8")
+    path = pathlib.Path(a.folders[-1]) / "eval.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    after = {**before, "evaluations": {result["weights"]: result for result in results}}
+    path.write_text(json.dumps(after, indent=1, ensure_ascii=False), encoding="utf-8")
     report(a.folders, results)
 
 

@@ -8,7 +8,8 @@ Writes a plain Hugging Face checkpoint (config.json, tokenizer.json, model.safet
 trained, on how much, and how good it is on documents that it never saw. Runs on a CPU too, for hours rather than
 minutes (`--minutes` are of processor time there), and goes on where it was stopped (`--state FOLDER`). `--prepare` only
 leaves the tokens in that folder, so that a machine whose minutes count can begin with them. `--begin FOLDER` begins with the
-weights of a checkpoint, in 8 bits too, rather than from nothing.
+weights of a checkpoint, in 8 bits too, rather than from nothing; what is recorded of their training is recorded again. With
+`--mean` what is kept is the mean of the weights before and after (Izmailov et al. 2018, "Averaging weights").
 
 BERT as in Devlin et al. 2018: masked-language-model loss (80 % [MASK], 10 % random, 10 % kept) plus next-sentence loss on
 pairs. GPT as in Radford et al. 2019: next-token loss under a causal mask. Where this differs from them:
@@ -49,6 +50,7 @@ ap.add_argument("--compile", action="store_true", help="with torch.compile: fast
 ap.add_argument("--state", help="a folder that keeps the tokens and the state; what it holds is gone on with")
 ap.add_argument("--prepare", action="store_true", help="only leave the tokens in the state's folder")
 ap.add_argument("--begin", help="a checkpoint of the same shape and tokenizer, whose weights are gone on from")
+ap.add_argument("--mean", action="store_true", help="with --begin: keep the mean of the weights before and after")
 ap.add_argument("--seed", type=int, default=0)
 a = ap.parse_args()
 random.seed(a.seed); torch.manual_seed(a.seed)
@@ -60,6 +62,11 @@ T0 = time.time()
 say = lambda *x: print(f"{time.time() - T0:7.1f}s", *x, flush=True)
 kept = lambda name: os.path.join(a.state, name) if a.state and os.path.exists(os.path.join(a.state, name)) else None
 opened = lambda path: lzma.open(path) if path.endswith(".xz") else open(path, "rb")
+
+def before(folder):
+    """What `folder` records of its training."""
+    with open(os.path.join(folder, "eval.json"), encoding="utf-8") as file:
+        return {key: value for key, value in json.load(file).items() if key not in ("samples", "evaluations")}
 
 
 # ---- text -> documents -> ids ----------------------------------------------------------------------------------------
@@ -136,6 +143,7 @@ else:
     m = GPT2LMHeadModel(GPT2Config(vocab_size=V, n_positions=MAXPOS, n_embd=H, n_layer=L, n_head=A, resid_pdrop=0., embd_pdrop=0.,
                                    attn_pdrop=0., bos_token_id=0, eos_token_id=0))
 if a.begin: fill(m, weights_of(a.begin))
+begun = {name: p.detach().to(dev, copy=True) for name, p in m.named_parameters()}
 m.to(dev); params = sum(p.numel() for p in m.parameters())
 say(f"{a.task} {a.size}: {params / 1e6:.2f} M parameters on {torch.cuda.get_device_name() if cuda else 'the CPU'}")
 
@@ -236,6 +244,9 @@ while (done := (spent := clock() - started) / (60 * a.minutes)) < 1:
         t_said = time.time(); say(f"step {step} {seen / 1e6:.1f} M tokens {100 * done:.1f} %", [round(float(v.detach()), 3) for v in now])
     if time.time() - t_kept > 240: keep(); t_kept = time.time()
 keep()
+if a.mean:
+    with torch.no_grad():
+        for name, p in m.named_parameters(): p.lerp_(begun[name], .5)
 
 
 # ---- held-out figures, samples, checkpoint -----------------------------------------------------------------------------
@@ -276,4 +287,4 @@ m.save_pretrained(a.out); tok.save(os.path.join(a.out, "tokenizer.json"))
 with open(os.path.join(a.out, "eval.json"), "w") as file:
     json.dump({"task": a.task, "size": a.size, "parameters": params, "device": torch.cuda.get_device_name() if cuda else "cpu",
                "minutes": a.minutes, "mask": a.mask, "muon": a.muon, "adam": a.adam, "fall": a.fall, "steps": step, "tokens_seen": seen,
-               "corpus_tokens": len(flat), "begin": a.begin, "seed": a.seed, "held_out": figures, "samples": shown}, file, indent=1)
+               "corpus_tokens": len(flat), "begin": before(a.begin) if a.begin else None, "mean": a.mean, "seed": a.seed, "held_out": figures, "samples": shown}, file, indent=1)

@@ -142,7 +142,7 @@ fn Rounding(family: Family, status: EngineStatus) -> impl IntoView {
         .into_any()
 }
 
-/// How good one of the page's own models is, before and after its weights were brought to eight bits.
+/// How good one of the page's own models is with its weights in each type, of which it has the last.
 #[component]
 fn Figures(family: Family) -> impl IntoView {
     let found = RwSignal::new_local(None::<JsValue>);
@@ -154,26 +154,27 @@ fn Figures(family: Family) -> impl IntoView {
         Family::Gpt2 => &OF_GPT,
     };
     let row = |file: &JsValue, (place, name, is_share): Figure| {
-        let value = |part: &str| {
-            let inner = |of: JsValue, key: &str| Reflect::get(&of, &key.into()).ok();
-            let value = place.split('/').try_fold(inner(file.clone(), part)?, inner)?.as_f64()?;
+        let inner = |of: JsValue, key: &str| Reflect::get(&of, &key.into()).ok();
+        let value = |weights: WeightType| {
+            let of_type = inner(inner(file.clone(), "evaluations")?, weights.name())?;
+            let value = place.split('/').try_fold(of_type, inner)?.as_f64()?;
             Some(if is_share { format::percent(value as f32) } else { format!("{value:.2}") })
         };
-        let (before, now) = (value("evaluation_before_quantising")?, value("evaluation")?);
-        Some(
-            view! { <tr><th scope="row">{t(name)}</th><td class="num">{before}</td><td class="num">{now}</td></tr> },
-        )
+        let values =
+            WeightType::ALL.map(|weights| value(weights).map(|value| view! { <td class="num">{value}</td> }));
+        view! { <tr><th scope="row">{t(name)}</th>{values.into_iter().collect_view()}</tr> }
     };
     let table = move || {
         let file = found.get()?;
-        let rows = figures.iter().filter_map(|figure| row(&file, *figure)).collect_view();
+        let rows = figures.iter().map(|figure| row(&file, *figure)).collect_view();
+        let types =
+            WeightType::ALL.map(|weights| view! { <th scope="col" class="num">{weights.name()}</th> });
         Some(view! {
             <table class="models">
                 <thead>
                     <tr>
                         <th scope="col">{t("models-figures")}</th>
-                        <th scope="col" class="num">{WeightType::F16.name()}</th>
-                        <th scope="col" class="num">{WeightType::Int8.name()}</th>
+                        {types.into_iter().collect_view()}
                     </tr>
                 </thead>
                 <tbody>{rows}</tbody>
