@@ -1,8 +1,8 @@
 //! Numbers as the page prints them (design: section 3).
 
 /// A probability in percent, one decimal, `<0.1 %` below; a no-break space before the sign.
-pub fn percent(p: f32) -> String {
-    let percent = f64::from(p) * 100.0;
+pub fn percent(p: impl Into<f64>) -> String {
+    let percent = p.into() * 100.0;
     if percent > 0.0 && percent < 0.05 { "<0.1\u{a0}%".to_owned() } else { format!("{percent:.1}\u{a0}%") }
 }
 

@@ -7,8 +7,8 @@ Tried with: the cloze questions of probe.tsv with their answers filled in, and t
 are the messages `<lesson>-example-<number>` of assets/i18n/en. Upper case, punctuation and line ends make no difference.
 Ends with 1 and names what it found if one of them occurs.
 
-A sentence of the page with blanks has no one answer. It counts as found where a stretch of it, before, between or after its
-blanks, has at least six words and occurs.
+A sentence of the page with blanks has no one answer. It counts as found where it occurs with any word in each blank, and where
+a stretch of it, before, between or after its blanks, has at least six words and occurs.
 """
 import lzma, pathlib, re, string, sys
 
@@ -46,14 +46,14 @@ def examples():
 
 
 def sought():
-    """What must not occur: the words of it, and the sentence that they are of."""
-    for sentence in questions():
-        yield plain(sentence.encode()), sentence
-    for sentence in examples():
+    """What must not occur: the longest stretch of it, all of it with any word in each blank, and the sentence that it is of."""
+    for sentence in questions() + examples():
         parts = [plain(part.encode()) for part in sentence.split(MASK)]
+        words = b" ANY ".join(map(re.escape, parts)).strip().replace(b"ANY", rb"[a-z0-9]+")
+        yield max(parts, key=len), re.compile(words), sentence
         for words in parts:
-            if len(parts) == 1 or len(words.split()) >= FEWEST_WORDS:
-                yield words, sentence
+            if len(parts) > 1 and len(words.split()) >= FEWEST_WORDS:
+                yield words, re.compile(re.escape(words)), sentence
 
 
 def chunks(path):
@@ -67,17 +67,14 @@ def chunks(path):
 
 
 def main(paths):
-    pairs, found = list(sought()), set()
+    compared, found = list(sought()), set()
     for path in paths:
         for text in chunks(path):
-            found.update((path, sentence) for words, sentence in pairs if words in text)
-    compared = {sentence for _, sentence in pairs}
-    for sentence in examples():
-        if sentence not in compared:
-            print(f"not compared, too short beside its blanks: {sentence}")
+            # Most texts are done with at the stretch, which is found ten times as fast as the pattern.
+            found.update((path, sentence) for words, pattern, sentence in compared if words in text and pattern.search(text))
     for path, sentence in sorted(found):
         print(f"found in {path}: {sentence}")
-    print(f"{len(compared)} sentences compared with {len(paths)} texts, {len({sentence for _, sentence in found})} found")
+    print(f"{len({sentence for *_, sentence in compared})} sentences compared with {len(paths)} texts, {len({sentence for _, sentence in found})} found")
     return 1 if found else 0
 
 

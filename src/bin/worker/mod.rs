@@ -3,12 +3,13 @@
 pub(crate) mod downloads;
 pub(crate) mod post;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
 use cloze::engine::protocol::{Answer, Ask, FromEngine, Load, News, Problem, Reply, Request};
-use cloze::hub::Standing;
+use cloze::hub::{Source, Standing};
 use js_sys::Reflect;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -66,11 +67,15 @@ pub(crate) fn start(worker: impl Answers) {
     post::news(News::Ready);
 }
 
-/// Tells the page how a download stands, but not at every packet.
+/// Tells the page how a download stands, but not at every packet: now and then, and when a file begins, since nothing more of
+/// it may come. The page's own models are mostly there before anybody could read of it.
 pub(crate) fn progress(load: &Load) -> impl Fn(&Standing<'_>) {
     let told = Cell::new(Instant::now());
+    let begun = RefCell::new(BTreeSet::new());
+    let is_own = matches!(Source::parse(&load.source), Ok(Source::Embedded(_)));
     move |&Standing { file, loaded, total, per_second }| {
-        if total == Some(loaded) || told.get().elapsed() > PROGRESS_REST {
+        let begins = !is_own && begun.borrow_mut().insert(file.to_owned());
+        if begins || total == Some(loaded) || told.get().elapsed() > PROGRESS_REST {
             told.set(Instant::now());
             let (source, file) = (load.source.clone(), file.to_owned());
             let reason = load.instead.as_ref().map(|instead| instead.reason.clone());

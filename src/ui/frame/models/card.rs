@@ -158,7 +158,7 @@ fn Figures(family: Family) -> impl IntoView {
         let value = |weights: WeightType| {
             let of_type = inner(inner(file.clone(), "evaluations")?, weights.name())?;
             let value = place.split('/').try_fold(of_type, inner)?.as_f64()?;
-            Some(if is_share { format::percent(value as f32) } else { format!("{value:.2}") })
+            Some(if is_share { format::percent(value) } else { format!("{value:.2}") })
         };
         let values =
             WeightType::ALL.map(|weights| value(weights).map(|value| view! { <td class="num">{value}</td> }));
