@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { ask, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
 import { predictions } from "./support/cloze.mjs";
 import { serve } from "./support/server.mjs";
+import { bindingsUpTo } from "./support/watch.mjs";
 
 describe("without WebGPU the CPU computes", { timeout: 300_000 }, () => {
   let server, browser;
@@ -169,12 +170,7 @@ describe("a GPU that fails", { timeout: 300_000 }, () => {
     ["wrong numbers", "self-check-failed", shaders(spoiled("sum + sin(f32(d) * 7.0)"))],
     ["no numbers", "gpu-failed", shaders(spoiled("sqrt(-1.0 - abs(sum))"))],
     ["a kernel that is refused", "gpu-failed", shaders('(code) => code.replace("fn main(", "fn main(oops ")')],
-    [
-      "little room",
-      "gpu-limits",
-      (script) =>
-        `Object.defineProperty(GPUSupportedLimits.prototype, "maxStorageBufferBindingSize", { get: () => 2 ** 18 });\n${script}`,
-    ],
+    ["little room", "gpu-limits", bindingsUpTo(2 ** 18)],
     [
       "no memory",
       "gpu-memory",

@@ -9,6 +9,7 @@ import { ask, call, launch, newPage, openCloze, refused } from "./support/browse
 import { gptShape, randomGpt } from "./support/checkpoint.mjs";
 import { startHub } from "./support/hub.mjs";
 import { ROOT, serve } from "./support/server.mjs";
+import { bindingsUpTo } from "./support/watch.mjs";
 
 const NAME = "somebody/small-gpt";
 const SOURCE = `hf:${NAME}`;
@@ -378,12 +379,7 @@ describe("models from a hub", { timeout: 600_000 }, () => {
   test("what this GPU has no room for is refused before it comes, or comes to the CPU, and that is said at once", async () => {
     // All that WebGPU promises: 128 MiB. One matrix of this model takes 144, in eight bits.
     const { mirror } = await beginningOnly({ vocabulary: 8000, hidden: 6144, layers: 1, heads: 48, positions: 64 });
-    const small = await serve({
-      patch: {
-        "engine_loader.js": (script) =>
-          `Object.defineProperty(GPUSupportedLimits.prototype, "maxStorageBufferBindingSize", { get: () => ${128 * MIB} });\n${script}`,
-      },
-    });
+    const small = await serve({ patch: { "engine_loader.js": bindingsUpTo(128 * MIB) } });
     const withGpu = await launch({ gpu: "software" });
     const { page } = await newPage(withGpu);
     await openCloze(page, small.origin, "view=generate");

@@ -53,6 +53,7 @@ ap.add_argument("--begin", help="a checkpoint of the same shape and tokenizer, w
 ap.add_argument("--mean", action="store_true", help="with --begin: keep the mean of the weights before and after")
 ap.add_argument("--seed", type=int, default=0)
 a = ap.parse_args()
+if a.mean and not a.begin: ap.error("--mean needs --begin")
 random.seed(a.seed); torch.manual_seed(a.seed)
 cuda = torch.cuda.is_available(); dev = "cuda" if cuda else "cpu"
 torch.set_float32_matmul_precision("high")
@@ -143,7 +144,7 @@ else:
     m = GPT2LMHeadModel(GPT2Config(vocab_size=V, n_positions=MAXPOS, n_embd=H, n_layer=L, n_head=A, resid_pdrop=0., embd_pdrop=0.,
                                    attn_pdrop=0., bos_token_id=0, eos_token_id=0))
 if a.begin: fill(m, weights_of(a.begin))
-begun = {name: p.detach().to(dev, copy=True) for name, p in m.named_parameters()}
+begun = {name: p.detach().to(dev, copy=True) for name, p in m.named_parameters()} if a.mean else {}
 m.to(dev); params = sum(p.numel() for p in m.parameters())
 say(f"{a.task} {a.size}: {params / 1e6:.2f} M parameters on {torch.cuda.get_device_name() if cuda else 'the CPU'}")
 

@@ -39,10 +39,9 @@ pub(in crate::ui) fn family_name(family: Family) -> String {
 /// A model's name on the screen: its architecture's, and where it comes from if it is not the page's own.
 pub(in crate::ui) fn model_name(model: &ModelCard) -> String {
     let name = match model.architecture {
-        Architecture::Bert => t("model-name-bert"),
+        Architecture::Bert | Architecture::Gpt2 => family_name(model.family),
         Architecture::DistilBert => t("model-name-distilbert"),
         Architecture::Roberta => t("model-name-roberta"),
-        Architecture::Gpt2 => t("model-name-gpt"),
         Architecture::GptNeo => t("model-name-gpt-neo"),
     };
     name_from(name, &model.source)

@@ -26,6 +26,10 @@ export const watched = (script) => `
   channel.onmessage = ({ data }) => data === "ask" && channel.postMessage({ wasm: memory.buffer.byteLength, gpu: onGpu });
   ${script}`;
 
+/** The worker's loader on a GPU that allows no larger bindings. */
+export const bindingsUpTo = (bytes) => (script) =>
+  `Object.defineProperty(GPUSupportedLimits.prototype, "maxStorageBufferBindingSize", { get: () => ${bytes} });\n${script}`;
+
 /** What the worker answers on a channel where it listens for "ask". */
 export const told = (page, channel) =>
   page.evaluate(
