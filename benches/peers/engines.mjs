@@ -7,7 +7,7 @@
 // - forward(input, mode), decode(input, mode): {ms, outputs: [{name: Float32Array}], drawn?}, one of `outputs` for each
 //   forward pass; all numbers are in the page, as arrays, when the promise is kept
 
-import { newPage } from "../../tests/browser/support/browser.mjs";
+import { newPage, waitUntilAtRest } from "../../tests/browser/support/browser.mjs";
 
 export const ENGINES = {
   "cloze-webgpu": { label: "Cloze, WebGPU", path: "/", module: "cloze", options: { engine: "webgpu" } },
@@ -19,8 +19,8 @@ export const ENGINES = {
 
 /**
  * Opens an engine's page, without waiting for anything in it, and loads a model there.
- * @param {{name: string, sizes: object, task: "forward" | "decode", mode: "logits" | "trace", opens?: string}} model `opens` is
- * the fragment with which Cloze's page opens with this very model
+ * @param {{name: string, sizes: object, task: "forward" | "decode", mode: "logits" | "trace", opens?: string}} model `opens`, of a
+ * cold start, is the fragment with which Cloze's page opens with this very model; the browser is at rest then
  * @returns {Promise<{id: string, adapter?: string, startedMs: number, loadedMs: number, time: Function, check: Function, kernels: Function, close: Function}>}
  * `startedMs` and `loadedMs` count from navigation; `time`, `check` and (of Cloze) `kernels` are those of page/timed.js.
  */
@@ -29,6 +29,7 @@ export async function open(browser, origin, id, { name, sizes, task, mode, opens
   const { page } = await newPage(browser);
   const close = () => page.context().close();
   try {
+    if (opens !== undefined) await waitUntilAtRest(page);
     await page.goto(`${origin}${path}${module === "cloze" && opens ? opens : ""}`, { waitUntil: "commit" });
     const asked = { ...options, task, mode, sizes, opens: opens !== undefined, folder: `${origin}/checkpoints/${name}/` };
     const loaded = await page.evaluate(

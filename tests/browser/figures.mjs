@@ -6,7 +6,7 @@ import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
 
-import { ask, launch, newPage, openCloze } from "./support/browser.mjs";
+import { ask, launch, newPage, openCloze, waitUntilAtRest } from "./support/browser.mjs";
 import { randomGpt } from "./support/checkpoint.mjs";
 import { compressed, median, writeReadme } from "./support/results.mjs";
 import { ROOT, serve } from "./support/server.mjs";
@@ -55,7 +55,7 @@ function noteFirsts() {
 }
 
 /**
- * Milliseconds of a start with an empty cache: from navigation to the first prediction on the screen, and from when the model's
+ * Milliseconds of a start with an empty cache, in a browser that was at rest: from navigation to the first prediction on the screen, and from when the model's
  * bytes were there to the engine's first answer and to the screen. The engine's program is compiled and the GPU asked for
  * while the page starts, its kernels while the bytes arrive.
  */
@@ -68,6 +68,7 @@ async function coldStart(browser, origin) {
     const { startTime, responseEnd } = request.timing();
     arrived ||= startTime + responseEnd;
   });
+  await waitUntilAtRest(page);
   await page.goto(origin, { waitUntil: "commit" });
   await page.waitForFunction(() => window.firsts.drawn);
   const { answered, drawn, origin: zero } = await page.evaluate(() => ({ ...window.firsts, origin: performance.timeOrigin }));

@@ -5,6 +5,7 @@ import { accessSync, constants } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
 const QUIET = [
@@ -85,6 +86,32 @@ export async function newPage(browser, options = {}) {
   });
   page.setDefaultTimeout(60_000);
   return { page, problems };
+}
+
+/** How long the browser is looked at, in ms, and what it may do meanwhile, in seconds of a processor. */
+const LOOK_MS = 200;
+const REST_S = 0.02;
+
+/**
+ * Waits until the browser of a page has nothing to do: a window comes with pages of the browser's own (that of its address bar
+ * above all), which keep two processors busy for a second. A reader's window has been there for a while.
+ */
+export async function waitUntilAtRest(page) {
+  const session = await page.context().browser().newBrowserCDPSession();
+  const busy = async () => {
+    const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+    return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+  };
+  const until = Date.now() + 60_000;
+  let last = await busy();
+  for (let quiet = 0; quiet < 3; ) {
+    if (Date.now() > until) throw new Error("the browser never came to rest");
+    await setTimeout(LOOK_MS);
+    const now = await busy();
+    quiet = now - last < REST_S ? quiet + 1 : 0;
+    last = now;
+  }
+  await session.detach();
 }
 
 /** Fails if anything went wrong in the page since the last call. */
