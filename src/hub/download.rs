@@ -66,8 +66,9 @@ struct Place {
 }
 
 impl<'a> Download<'a> {
-    /// Fetches the small files of what is to be loaded, so that a wrong folder is known at once, and begins with the
-    /// weights. What is stored of it already is not fetched again.
+    /// Fetches the small files of what is to be loaded, so that a wrong folder is known at once, and begins with the weights then;
+    /// of the page's own models, which are where they should be, at the same time. What is stored of it already is not fetched
+    /// again.
     ///
     /// # Errors
     /// `bad-source`; as [`Body::next`]; `only-pytorch` if the weights are there, but as a file that can run code.
@@ -113,8 +114,10 @@ impl<'a> Download<'a> {
         let self_check =
             async { if is_own { files.small(SELF_CHECK_FILE).await.map(Some) } else { Ok(None) } };
         let small = future::try_join3(files.small(CONFIG_FILE), files.vocabulary(), self_check);
-        let (config, vocabulary, self_check) = small.await?;
-        let weights = files.weights().await?;
+        let ((config, vocabulary, self_check), weights) = match is_own {
+            true => future::try_join(small, files.weights()).await?,
+            false => (small.await?, files.weights().await?),
+        };
         let keeping = Keeping { store, edition, shared, origin, forbidden };
         Ok(Download { config, vocabulary, self_check, weights, keeping })
     }
@@ -286,7 +289,7 @@ impl<'a> Files<'a> {
     }
 
     /// Opens the weights, in whichever form they are there.
-    async fn weights(self) -> Result<Weights<'a>, Problem> {
+    async fn weights(&self) -> Result<Weights<'a>, Problem> {
         let in_parts = self.has(WEIGHTS_FILE) != Some(true) && self.has(SHARDS_FILE) == Some(true);
         let whole = match in_parts {
             false => self.open(WEIGHTS_FILE).await,

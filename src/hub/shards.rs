@@ -30,13 +30,13 @@ impl<'a> Shards<'a> {
     ///
     /// # Errors
     /// As [`Body::next`], and whatever is wrong with one of them.
-    pub(super) async fn open(files: Files<'a>, index: &[u8]) -> Result<Shards<'a>, Problem> {
+    pub(super) async fn open(files: &Files<'a>, index: &[u8]) -> Result<Shards<'a>, Problem> {
         let names = shard_names(index)?;
         let mut beginnings = Vec::new();
         let mut shards = VecDeque::new();
         for pair in names.chunks(2) {
             for (beginning, shard) in
-                future::try_join_all(pair.iter().map(|name| Shard::open(&files, name))).await?
+                future::try_join_all(pair.iter().map(|name| Shard::open(files, name))).await?
             {
                 beginnings.push(beginning);
                 shards.push_back(shard);
