@@ -222,7 +222,7 @@ fn random(
     let header = Header::parse(&header).expect("a header");
     let checkpoint = Checkpoint::read(&config, &header).expect("a checkpoint");
     pollster::block_on(async {
-        let mut loading = Loading::new(Rc::clone(gpu), &checkpoint, weight_type).await.expect("it fits");
+        let mut loading = Loading::new(Rc::clone(gpu), &checkpoint, weight_type).expect("it fits");
         let mut state = 1_u32;
         for (name, shape) in &tensors {
             let mut next = || {

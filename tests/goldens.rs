@@ -126,9 +126,10 @@ fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Rev
 /// Brings a checkpoint to a GPU in pieces, as a network does.
 fn on_gpu(gpu: &Rc<Gpu>, name: &str, files: &Files, weights: Option<WeightType>) -> Result<Session, Problem> {
     let (config, length) = (files.config.clone(), files.weights.len() as u64);
-    let mut loader = Loader::new(name, config, &files.vocabulary, Some(length), Rc::clone(gpu), weights)?;
+    let mut loader =
+        Loader::new(name, config, files.vocabulary.clone(), Some(length), Rc::clone(gpu), weights)?;
     for piece in files.weights.chunks(50_001) {
-        pollster::block_on(loader.push(piece))?;
+        loader.push(piece)?;
     }
     pollster::block_on(loader.finish())
 }

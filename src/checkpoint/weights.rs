@@ -119,26 +119,59 @@ impl Numbers<'_> {
             NumberType::F32 => f32::from_le_bytes(self.bytes.as_chunks().0[index]),
             NumberType::F16 => f16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
             NumberType::Bf16 => bf16::from_le_bytes(self.bytes.as_chunks().0[index]).to_f32(),
+            NumberType::I8 => f32::from(self.bytes[index].cast_signed()) * self.factor(index),
+        }
+    }
+
+    /// Adds those at `indices` to `to`.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn read(&self, indices: Range<usize>, to: &mut Vec<f32>) {
+        let size = self.number_type.size();
+        let bytes = &self.bytes[indices.start * size..indices.end * size];
+        match self.number_type {
+            NumberType::F32 => to.extend(bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes))),
+            NumberType::F16 => {
+                to.extend(bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()));
+            }
+            NumberType::Bf16 => {
+                to.extend(bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()));
+            }
             NumberType::I8 => {
-                let (whole, factor) = self.whole(index);
-                f32::from(whole) * factor
+                // Row by row: to find the factor of each number anew takes longer than to multiply by it.
+                let mut begin = indices.start;
+                while begin < indices.end {
+                    let (row, col) = (begin / self.cols, begin % self.cols);
+                    let end = indices.end.min((row + 1) * self.cols);
+                    let wholes = self.bytes[begin..end].iter().map(|whole| f32::from(whole.cast_signed()));
+                    match self.by_row {
+                        true => to.extend(wholes.map(|whole| whole * self.factors[row])),
+                        false => {
+                            to.extend(wholes.zip(&self.factors[col..]).map(|(whole, factor)| whole * factor));
+                        }
+                    }
+                    begin = end;
+                }
             }
         }
     }
 
-    /// One of them in half precision, by its bits. What is stored so already is not touched.
+    /// Adds those at `indices` in half precision, by their bits, to `to`. What is stored so already is not touched.
     ///
     /// # Panics
     /// If there are not so many.
-    pub fn half(&self, index: usize) -> u16 {
-        match self.number_type {
-            NumberType::F16 => u16::from_le_bytes(self.bytes.as_chunks().0[index]),
-            NumberType::F32 | NumberType::Bf16 | NumberType::I8 => {
-                // What half precision has no number for would become infinite, and spoil what stands beside it.
-                let [least, most] = [f16::MIN, f16::MAX].map(f32::from);
-                f16::from_f32(self.get(index).clamp(least, most)).to_bits()
-            }
+    pub fn read_halves(&self, indices: Range<usize>, to: &mut Vec<u16>) {
+        if self.number_type == NumberType::F16 {
+            let bytes = &self.bytes[indices.start * 2..indices.end * 2];
+            to.extend(bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes)));
+            return;
         }
+        let mut values = Vec::with_capacity(indices.len());
+        self.read(indices, &mut values);
+        // What half precision has no number for would become infinite, and spoil what stands beside it.
+        let [least, most] = [f16::MIN, f16::MAX].map(f32::from);
+        to.extend(values.into_iter().map(|value| f16::from_f32(value.clamp(least, most)).to_bits()));
     }
 
     /// Whether the factors are those of rows rather than of columns; none unless these are whole numbers.
@@ -146,12 +179,20 @@ impl Numbers<'_> {
         (self.number_type == NumberType::I8).then_some(self.by_row)
     }
 
-    /// One of them before its factor, and that; of whole numbers alone.
+    /// Those at `indices` before they are multiplied by their factors, of whole numbers.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn whole(&self, indices: Range<usize>) -> &[i8] {
+        bytemuck::cast_slice(&self.bytes[indices])
+    }
+
+    /// What the one at `index` is multiplied by, of whole numbers.
     ///
     /// # Panics
     /// If there are not so many, or if they are no whole numbers.
-    pub fn whole(&self, index: usize) -> (i8, f32) {
-        (self.bytes[index].cast_signed(), self.factors[self.factor_of(index)])
+    pub fn factor(&self, index: usize) -> f32 {
+        self.factors[self.factor_of(index)]
     }
 
     fn factor_of(&self, index: usize) -> usize {
@@ -159,10 +200,16 @@ impl Numbers<'_> {
     }
 
     fn first_infinite(&self) -> Option<usize> {
-        let among = |finite: &dyn Fn(usize) -> bool| (0..self.len()).find(|index| !finite(*index));
         match self.number_type {
-            NumberType::F16 => among(&|index| f16::from_bits(self.half(index)).is_finite()),
-            NumberType::F32 | NumberType::Bf16 => among(&|index| self.get(index).is_finite()),
+            NumberType::F32 => {
+                self.bytes.as_chunks().0.iter().position(|bytes| !f32::from_le_bytes(*bytes).is_finite())
+            }
+            NumberType::F16 => {
+                self.bytes.as_chunks().0.iter().position(|bytes| !f16::from_le_bytes(*bytes).is_finite())
+            }
+            NumberType::Bf16 => {
+                self.bytes.as_chunks().0.iter().position(|bytes| !bf16::from_le_bytes(*bytes).is_finite())
+            }
             // Each has a factor, and the largest of them is 128.
             NumberType::I8 => {
                 let at = self.factors.iter().position(|factor| !(factor * 128.0).is_finite())?;
@@ -173,18 +220,8 @@ impl Numbers<'_> {
 
     /// All of them.
     pub fn to_vec(&self) -> Vec<f32> {
-        if self.number_type != NumberType::I8 {
-            return (0..self.len()).map(|index| self.get(index)).collect();
-        }
-        // Row by row: to find the factor of each number anew takes longer than to multiply by it.
-        let mut values = Vec::with_capacity(self.bytes.len());
-        for (index, row) in self.bytes.chunks(self.cols).enumerate() {
-            let row = row.iter().map(|whole| f32::from(whole.cast_signed()));
-            match self.by_row {
-                true => values.extend(row.map(|whole| whole * self.factors[index])),
-                false => values.extend(row.zip(&self.factors).map(|(whole, factor)| whole * factor)),
-            }
-        }
+        let mut values = Vec::with_capacity(self.len());
+        self.read(0..self.len(), &mut values);
         values
     }
 }

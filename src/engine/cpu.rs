@@ -10,7 +10,7 @@ use super::loader::{Engine, Loader};
 use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{EngineKind, Problem};
 use super::session::Session;
-use crate::checkpoint::{self, Checkpoint, CheckpointError, Header};
+use crate::checkpoint::{self, Checkpoint, Header};
 use crate::hub::Files;
 use crate::models::{Bert, Gpt2, KvCache, Recorder, Weights};
 use crate::trace::{Ablation, Activation, Dispatches, Patch, Token, WeightType};
@@ -45,13 +45,13 @@ impl Engine for Cpu {
         WeightType::F32
     }
 
-    async fn make_room(&self, checkpoint: &Checkpoint, _: WeightType) -> Result<Loading, Problem> {
+    fn make_room(&self, checkpoint: &Checkpoint, _: WeightType) -> Result<Loading, Problem> {
         let weights = Weights::new(checkpoint, &Device::flex())?;
         Ok(Loading { checkpoint: checkpoint.clone(), weights })
     }
 
-    fn take(loading: &mut Loading, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-        loading.weights.take(key, bytes)
+    fn take(loading: &mut Loading, key: &str, bytes: &[u8]) -> Result<(), Problem> {
+        Ok(loading.weights.take(key, bytes)?)
     }
 
     async fn finish(loading: Loading) -> Result<Box<dyn Network>, Problem> {
@@ -75,8 +75,8 @@ impl Session {
     /// Whatever is wrong with one of the files; it is named.
     pub async fn on_cpu(source: &str, files: Files) -> Result<Session, Problem> {
         let Files { config, vocabulary, weights } = files;
-        let mut loader = Loader::new(source, config, &vocabulary, Some(weights.len() as u64), Cpu, None)?;
-        loader.push(&weights).await?;
+        let mut loader = Loader::new(source, config, vocabulary, Some(weights.len() as u64), Cpu, None)?;
+        loader.push(&weights)?;
         loader.finish().await
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use super::loader::Engine;
 use super::network::{Network, Outcome, Pass, input};
 use super::protocol::{EngineKind, Problem, Sampling};
-use crate::checkpoint::{Checkpoint, CheckpointError, Header};
+use crate::checkpoint::{Checkpoint, Header};
 use crate::gpu::{Drawn, Gpu, GpuError, GpuModel, Input, Loading, Output};
 use crate::trace::{Dispatches, WeightType};
 
@@ -25,12 +25,13 @@ impl Engine for Rc<Gpu> {
         asked.unwrap_or(if is_large { WeightType::Int8 } else { checkpoint.stored })
     }
 
-    async fn make_room(&self, checkpoint: &Checkpoint, weights: WeightType) -> Result<Loading, Problem> {
-        Ok(Loading::new(Rc::clone(self), checkpoint, weights).await?)
+    fn make_room(&self, checkpoint: &Checkpoint, weights: WeightType) -> Result<Loading, Problem> {
+        Ok(Loading::new(Rc::clone(self), checkpoint, weights)?)
     }
 
-    fn take(loading: &mut Loading, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
-        loading.take(key, bytes)
+    fn take(loading: &mut Loading, key: &str, bytes: &[u8]) -> Result<(), Problem> {
+        loading.hear()?;
+        Ok(loading.take(key, bytes)?)
     }
 
     async fn finish(loading: Loading) -> Result<Box<dyn Network>, Problem> {

@@ -21,11 +21,10 @@ pub trait Engine {
     fn weights(&self, asked: Option<WeightType>, checkpoint: &Checkpoint, header: &Header) -> WeightType;
 
     /// Makes room for a checkpoint whose weights are then kept as `weights` says.
-    async fn make_room(&self, checkpoint: &Checkpoint, weights: WeightType)
-    -> Result<Self::Loading, Problem>;
+    fn make_room(&self, checkpoint: &Checkpoint, weights: WeightType) -> Result<Self::Loading, Problem>;
 
     /// Takes the bytes of the tensor `key`; one that the network does not need is passed over.
-    fn take(loading: &mut Self::Loading, key: &str, bytes: &[u8]) -> Result<(), CheckpointError>;
+    fn take(loading: &mut Self::Loading, key: &str, bytes: &[u8]) -> Result<(), Problem>;
 
     /// The network, when all tensors were taken.
     async fn finish(loading: Self::Loading) -> Result<Box<dyn Network>, Problem>;
@@ -35,7 +34,7 @@ pub trait Engine {
 pub struct Loader<E: Engine> {
     source: String,
     config: Vec<u8>,
-    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
     engine: E,
     weights: Option<WeightType>,
     stream: TensorStream,
@@ -45,6 +44,7 @@ pub struct Loader<E: Engine> {
 /// What is known once the weights' header has arrived.
 struct Arriving<L> {
     card: ModelCard,
+    tokenizer: Tokenizer,
     weights: WeightType,
     stored: WeightType,
     header: Header,
@@ -60,33 +60,34 @@ impl<E: Engine> Loader<E> {
     pub fn new(
         source: &str,
         config: Vec<u8>,
-        vocabulary: &Vocabulary,
+        vocabulary: Vocabulary,
         announced: Option<u64>,
         engine: E,
         weights: Option<WeightType>,
     ) -> Result<Loader<E>, Problem> {
         Config::parse(&config)?;
-        let tokenizer = tokenizer(vocabulary)?;
         let source = source.to_owned();
         let stream = TensorStream::new(announced);
-        Ok(Loader { source, config, tokenizer, engine, weights, stream, model: None })
+        Ok(Loader { source, config, vocabulary, engine, weights, stream, model: None })
     }
 
     /// Takes a piece of the weights' file. What does not fit is known when the header was taken.
     ///
     /// # Errors
     /// Whatever is wrong with the file; `gpu-limits`, `gpu-memory` or `no-memory` if the model does not fit; `gpu-failed`.
-    pub async fn push(&mut self, mut piece: &[u8]) -> Result<(), Problem> {
+    pub fn push(&mut self, mut piece: &[u8]) -> Result<(), Problem> {
         while let Some(arrived) = self.stream.push(&mut piece)? {
             match (arrived, &mut self.model) {
                 (Arrived::Header(header), _) => {
                     let checkpoint = Checkpoint::read(&self.config, &header)?;
                     let card = card(&self.source, &checkpoint);
-                    self.tokenizer.check_vocabulary(card.family, card.vocabulary)?;
                     let weights = self.engine.weights(self.weights, &checkpoint, &header);
-                    let loading = self.engine.make_room(&checkpoint, weights).await?;
+                    let loading = self.engine.make_room(&checkpoint, weights)?;
+                    // After that, since a GPU compiles its kernels meanwhile.
+                    let tokenizer = tokenizer(&self.vocabulary)?;
+                    tokenizer.check_vocabulary(card.family, card.vocabulary)?;
                     let stored = checkpoint.stored;
-                    self.model = Some(Arriving { card, weights, stored, header, loading });
+                    self.model = Some(Arriving { card, tokenizer, weights, stored, header, loading });
                 }
                 (Arrived::Tensor(name, bytes), Some(model)) => E::take(&mut model.loading, name, bytes)?,
                 (Arrived::Tensor(..), None) => {}
@@ -100,11 +101,11 @@ impl<E: Engine> Loader<E> {
     /// # Errors
     /// As [`Loader::push`]; `truncated`.
     pub async fn finish(self) -> Result<Session, Problem> {
-        let Loader { tokenizer, stream, model, .. } = self;
+        let Loader { stream, model, .. } = self;
         let found = stream.taken();
         // It holds memory for the largest tensor.
         drop(stream);
-        let Some(Arriving { card, weights, stored, header, loading }) = model else {
+        let Some(Arriving { card, tokenizer, weights, stored, header, loading }) = model else {
             return Err(CheckpointError::Truncated { expected: found + 1, found }.into());
         };
         header.check_length(found)?;

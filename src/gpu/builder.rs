@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::kernels::linear::Rows;
-use super::kernels::{NONE, RunLayout, Widths, attention, draw, embed, fold, linear, norm, top};
+use super::kernels::{NONE, RunLayout, Widths, attention, draw, embed, linear, norm, top};
 use super::plan::{Fold, Kernel, Load, MatrixPlan, Place, Plan, Region, Scores, Step};
 use super::weights::{Layout, WeightType};
 use crate::checkpoint::{self, Activation, Matrix, Norm, Tensor};
@@ -107,9 +107,16 @@ impl Builder {
     /// The plan of a model with the activations of `order`.
     pub(super) fn finish(mut self, order: Vec<Hook>) -> Plan {
         self.plan.order = order;
-        // Folds leave their results where the arena begins, before anything else is in it.
-        let folded = self.plan.folds.iter().map(|fold| fold.shape.outputs as usize * 2).max();
-        self.plan.arena = self.plan.arena.max(folded.unwrap_or_default());
+        // Folds are computed where the arena begins, before anything else is in it.
+        let folds = self.plan.folds.iter().map(|fold| fold.numbers(&self.plan.matrices[fold.matrix].layout));
+        self.plan.arena = self.plan.arena.max(folds.max().unwrap_or_default());
+        // In a run's words these stand behind what may be asked for, and all of that is known now.
+        for step in &mut self.plan.steps {
+            if let Kernel::Attention(shape) = &mut step.kernel {
+                shape.heads_off += self.plan.layout.heads() as u32;
+                shape.edits = self.plan.layout.edits() as u32;
+            }
+        }
         self.plan
     }
 
@@ -138,7 +145,7 @@ impl Builder {
 
     fn slot(&mut self) -> u32 {
         self.plan.layout.wants += 1;
-        (self.plan.layout.wants - 1) as u32
+        self.plan.layout.slot(self.plan.layout.wants - 1)
     }
 
     /// Some columns of matrices that stand side by side.
@@ -223,6 +230,7 @@ impl Builder {
                 want_word,
                 want_position,
                 want_segment,
+                capacity: self.plan.layout.capacity as u32,
             };
             self.step(Hook::EmbedSum.to_string(), Kernel::Embed(shape), Some(part));
         }
@@ -259,7 +267,7 @@ impl Builder {
     /// The shape of a map from `x` to `y`, with the norm of `x` and the bias that begins at `bias` in `vectors`.
     fn shape(&mut self, x: Stream, matrix: usize, bias: u32, y: u32, rows: Rows) -> linear::Shape {
         let MatrixPlan { layout, scale, .. } = &self.plan.matrices[matrix];
-        let mut shape = linear::Shape::new(layout, rows, x.region.offset, y);
+        let mut shape = linear::Shape::new(layout, &self.plan.layout, rows, x.region.offset, y);
         shape.scale = *scale;
         shape.bias = bias;
         if let Some(norm) = x.norm {
@@ -270,16 +278,8 @@ impl Builder {
             if rows == Rows::New {
                 shape.stats = norm.stats.offset;
             }
-            let shape = fold::Shape {
-                inputs: shape.inputs,
-                outputs: shape.outputs,
-                gamma: norm.gamma,
-                beta: norm.beta,
-                bias,
-                scale: shape.scale,
-                y: 0,
-            };
-            self.plan.folds.push(Fold { matrix, shape, to: self.plan.vectors - shape.outputs as usize * 2 });
+            let (gamma, beta, to) = (norm.gamma, norm.beta, shape.gamma_weights);
+            self.plan.folds.push(Fold { matrix, gamma, beta, bias, to });
         }
         shape
     }
@@ -370,6 +370,8 @@ impl Builder {
             want_scores,
             want_pattern,
             heads_off: self.plan.layout.heads as u32,
+            edits: 0,
+            capacity: self.plan.layout.capacity as u32,
         };
         self.plan.sight.push(sight);
         self.plan.head_words = heads.div_ceil(32);

@@ -1,14 +1,19 @@
 //! The GPU: its adapter and device, what it allows, what was made on it, and what went wrong.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::{Arc, Mutex};
 
 use bytemuck::{AnyBitPattern, NoUninit};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use wgpu::util::{BufferInitDescriptor, DeviceExt};
 use wgpu::{
     BindGroup, BindGroupEntry, BindGroupLayout, Buffer, BufferUsages, CommandEncoder, ComputePipeline,
     PipelineLayout,
 };
+
+use super::kernels::{Op, Widths, source};
+use super::weights::WeightType;
 
 /// Why the GPU did not compute.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +64,8 @@ pub struct Gpu {
     /// What every kernel sees, and the layout of their pipelines.
     bindings: BindGroupLayout,
     pipelines: PipelineLayout,
+    /// Those that were compiled, by type of weights: they serve all checkpoints.
+    kernels: [[OnceCell<ComputePipeline>; WeightType::ALL.len()]; Op::COUNT],
     limits: wgpu::Limits,
     /// The most bytes that a part of a table of words may have.
     max_table: u64,
@@ -119,6 +126,7 @@ impl Gpu {
             queue,
             bindings,
             pipelines,
+            kernels: Default::default(),
             max_table: max_binding(&limits),
             limits,
             name: info.name,
@@ -143,6 +151,32 @@ impl Gpu {
     /// Whether the adapter is software: few wide lanes that dislike to wait for each other.
     pub fn software(&self) -> bool {
         self.software
+    }
+
+    /// How kernels are made for it.
+    pub(super) fn widths(&self) -> Widths {
+        if self.software { Widths::NARROW } else { Widths::WIDE }
+    }
+
+    /// Begins to compile the kernels of a first run, for weights of a type, where that was not done yet.
+    pub fn compile(&self, weight_type: WeightType) {
+        for op in Op::OF_A_FIRST_RUN {
+            self.kernel(op, weight_type);
+        }
+        // A browser would keep that back until there is work.
+        self.flush();
+    }
+
+    /// A kernel for weights of a type, compiled when it is first asked for. What the GPU refuses of it is its fault from then on.
+    pub(super) fn kernel(&self, op: Op, weight_type: WeightType) -> &ComputePipeline {
+        let of_type = if op.reads_weights() { weight_type } else { WeightType::F32 };
+        self.kernels[op as usize][of_type as usize]
+            .get_or_init(|| self.pipeline(op.name(), &self.source(op, of_type)))
+    }
+
+    /// The WGSL of a kernel.
+    pub(super) fn source(&self, op: Op, weight_type: WeightType) -> String {
+        source(op, weight_type, &self.widths())
     }
 
     /// Whether `bytes` more are little to it. No GPU tells how much memory it has, but those that have little allow no large
@@ -233,24 +267,28 @@ impl Gpu {
         self.device.create_bind_group(&descriptor)
     }
 
-    /// Does `work`, and catches what the GPU refuses of it; `needed` are the bytes that it asks for.
-    pub(super) async fn guarded<T>(
+    /// Does `work`, and catches what the GPU refuses of it: that comes when the GPU is done with what it was given before.
+    /// `needed` are the bytes that are asked for.
+    pub(super) fn guarded<T>(
         &self,
-        needed: impl FnOnce() -> u64,
+        needed: impl FnOnce() -> u64 + 'static,
         work: impl FnOnce() -> Result<T, GpuError>,
-    ) -> Result<T, GpuError> {
+    ) -> Result<(T, Verdict), GpuError> {
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let outcome = work();
         // Both at once, before anything is awaited: another model may open scopes of its own meanwhile.
         let (memory, validation) = (memory.pop(), validation.pop());
-        if memory.await.is_some() {
-            return Err(GpuError::OutOfMemory { needed: needed() });
-        }
-        match validation.await {
-            Some(error) => Err(GpuError::Failed(error.to_string())),
-            None => outcome,
-        }
+        let verdict = async move {
+            if memory.await.is_some() {
+                return Err(GpuError::OutOfMemory { needed: needed() });
+            }
+            match validation.await {
+                Some(error) => Err(GpuError::Failed(error.to_string())),
+                None => Ok(()),
+            }
+        };
+        Ok((outcome?, verdict.boxed_local()))
     }
 
     /// Room for `count` times, where the GPU can be asked for the time.
@@ -285,7 +323,7 @@ impl Gpu {
         self.queue.write_buffer(buffer, (at * size_of::<u32>()) as u64, bytemuck::cast_slice(words));
     }
 
-    /// Hands over what was written, so that no copy of it has to wait.
+    /// Hands over what was asked for and written, so that the GPU begins with it and no copy has to wait.
     pub(super) fn flush(&self) {
         self.queue.submit([]);
     }
@@ -325,6 +363,9 @@ impl Gpu {
         }
     }
 }
+
+/// What the GPU says of some work.
+pub(super) type Verdict = LocalBoxFuture<'static, Result<(), GpuError>>;
 
 /// Times of the GPU, and the buffers on their way to us.
 pub(super) struct Clock {

@@ -1,8 +1,6 @@
 //! A plan on a GPU: everything it needs is made once; a run writes one small buffer, encodes one pass, maps one buffer.
 //! The weights come later: [`super::load`].
 
-use std::cell::OnceCell;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -61,8 +59,6 @@ const MUCH: u64 = 256 << 10;
 pub struct GpuModel {
     pub(super) gpu: Rc<Gpu>,
     pub(super) plan: Plan,
-    /// Those that only some runs need are compiled when one does.
-    pipelines: BTreeMap<Op, OnceCell<ComputePipeline>>,
     pub(super) arena: Buffer,
     pub(super) run: Buffer,
     pub(super) vectors: Buffer,
@@ -130,7 +126,7 @@ impl GpuModel {
             .collect::<Result<Vec<_>, _>>()?;
         let arena = gpu.buffer("arena", bytes(plan.arena), filled | BufferUsages::COPY_SRC)?;
         let run = gpu.buffer("run", bytes(plan.layout.words()), filled)?;
-        let vectors = gpu.buffer("vectors", bytes(plan.vectors), filled)?;
+        let vectors = gpu.buffer("vectors", bytes(plan.vectors), filled | BufferUsages::COPY_SRC)?;
         let shapes = plan
             .steps
             .iter()
@@ -145,27 +141,11 @@ impl GpuModel {
         };
         let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
         let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        let ops = plan.steps.iter().flat_map(Step::ops).chain((!plan.folds.is_empty()).then_some(Op::Fold));
-        let pipelines = ops.map(|op| (op, OnceCell::new())).collect();
         let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None, whole: None });
-        let mut model = GpuModel { gpu, plan, pipelines, arena, run, vectors, matrices, shapes, steps, turn };
+        let mut model = GpuModel { gpu, plan, arena, run, vectors, matrices, shapes, steps, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
-    }
-
-    /// Begins to compile the kernels that the first run needs. What the GPU refuses of them is its fault from then on.
-    pub(super) fn compile(&self) {
-        let always = |step: &&Step| step.scores == Scores::All && step.only_if.is_none();
-        for op in self.plan.steps.iter().filter(always).flat_map(Step::ops).chain([Op::Fold]) {
-            self.pipeline(op);
-        }
-    }
-
-    /// The pipeline of a kernel, if the plan has it, compiled when it is first asked for.
-    pub(super) fn pipeline(&self, op: Op) -> Option<&ComputePipeline> {
-        let compile = || self.gpu.pipeline(op.name(), &self.plan.source(op));
-        Some(self.pipelines.get(&op)?.get_or_init(compile))
     }
 
     /// Something in place of the trace, while nothing is traced.
@@ -356,7 +336,7 @@ impl GpuModel {
             if !something {
                 return None;
             }
-            Some(Launch { step, op, grid, pipeline: self.pipeline(op)?, bindings })
+            Some(Launch { step, op, grid, pipeline: self.gpu.kernel(op, self.plan.weight_type), bindings })
         })
     }
 

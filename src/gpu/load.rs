@@ -1,16 +1,19 @@
-//! A checkpoint's weights on their way to a GPU: room is made and kernels are compiled when the file's header is known;
-//! then each tensor is brought into the kernels' layout when it has arrived, some panels at a time, and forgotten.
+//! A checkpoint's weights on their way to a GPU: kernels are compiled and room is made when the file's header is known; then each tensor is brought into the kernels' layout when it has arrived, some panels at a time, and forgotten.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use wgpu::{Buffer, BufferUsages, ComputePassDescriptor};
 
-use super::device::{Gpu, GpuError};
+use futures_util::FutureExt;
+
+use super::device::{Gpu, GpuError, Verdict};
 use super::execute::{GpuModel, bytes};
-use super::kernels::{NONE, Op, Widths};
+use super::kernels::linear::Rows;
+use super::kernels::{NONE, Op, linear};
+use super::packing::Packing;
 use super::plan::{Fold, MatrixPlan, Plan};
-use super::weights::{WeightType, rounded};
+use super::weights::WeightType;
 use crate::checkpoint::{Checkpoint, CheckpointError, Numbers, Tensor};
 
 /// Words of 32 bits that are brought into the kernels' layout at once: 4 MiB.
@@ -19,28 +22,43 @@ const CHUNK: usize = 1 << 20;
 /// A model whose weights are arriving.
 pub struct Loading {
     model: GpuModel,
+    /// What the GPU says of the room for it, until it was heard.
+    room: Option<Verdict>,
     /// The bytes of scales, and of tensors that others are still to come for: a scale, or the other parts of a matrix.
     kept: BTreeMap<String, Vec<u8>>,
 }
 
 impl Loading {
-    /// Makes room for a checkpoint, for texts as long as the model reads, and begins to compile its kernels.
+    /// Begins to compile kernels, and makes room for a checkpoint, for texts as long as the model reads. Nobody waits for
+    /// either: the weights are on their way meanwhile. What the GPU says of the room, [`Loading::hear`] tells.
     ///
     /// # Errors
-    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU; [`GpuError::OutOfMemory`] if all of them are.
-    pub async fn new(
-        gpu: Rc<Gpu>,
-        checkpoint: &Checkpoint,
-        weight_type: WeightType,
-    ) -> Result<Loading, GpuError> {
-        let widths = if gpu.software() { Widths::NARROW } else { Widths::WIDE };
-        let plan = Plan::new(checkpoint, weight_type, widths, gpu.max_table());
+    /// [`GpuError::TooLarge`] if a buffer is too large for this GPU.
+    pub fn new(gpu: Rc<Gpu>, checkpoint: &Checkpoint, weight_type: WeightType) -> Result<Loading, GpuError> {
+        gpu.compile(weight_type);
+        let plan = Plan::new(checkpoint, weight_type, gpu.widths(), gpu.max_table());
         let before = gpu.bytes();
         let device = Rc::clone(&gpu);
-        let model = device.guarded(|| device.bytes() - before, || GpuModel::make(gpu, plan)).await?;
-        // Nobody waits for that: the weights are on their way meanwhile.
-        model.compile();
-        Ok(Loading { model, kept: BTreeMap::new() })
+        let needed = {
+            let device = Rc::clone(&gpu);
+            move || device.bytes() - before
+        };
+        let (model, room) = device.guarded(needed, || GpuModel::make(gpu, plan))?;
+        Ok(Loading { model, room: Some(room), kept: BTreeMap::new() })
+    }
+
+    /// Whether the GPU has refused the room, as far as it has said by now.
+    ///
+    /// # Errors
+    /// [`GpuError::OutOfMemory`] if there is not enough of it, [`GpuError::Failed`].
+    pub fn hear(&mut self) -> Result<(), GpuError> {
+        match self.room.as_mut().and_then(|room| room.now_or_never()) {
+            Some(said) => {
+                self.room = None;
+                said
+            }
+            None => Ok(()),
+        }
     }
 
     /// Takes the bytes of the tensor `key`; one that the network does not need is passed over.
@@ -101,60 +119,31 @@ impl Loading {
     /// Brings a matrix into the kernels' layout; `parts` are the numbers of its parts.
     fn write(&self, index: usize, parts: &[Numbers<'_>]) {
         let GpuModel { gpu, plan, vectors, matrices, .. } = &self.model;
-        let MatrixPlan { layout, parts: places, first, scale } = &plan.matrices[index];
-        let find = |k: usize, output: usize| match (places.as_slice(), parts) {
-            ([place], [numbers]) => (numbers, place.index(k, first + output)),
-            _ => {
-                let width = places[0].cols;
-                let part = (first + output) / width;
-                (&parts[part], places[part].index(k, (first + output) % width))
-            }
-        };
-        let value = |k, output| {
-            let (numbers, index) = find(k, output);
-            numbers.get(index)
-        };
-        let half = |k, output| {
-            let (numbers, index) = find(k, output);
-            numbers.half(index)
-        };
-        // Whole numbers whose factors are those of the outputs stay as they are.
-        let stays = layout.weight_type == WeightType::Int8
-            && parts
-                .iter()
-                .zip(places)
-                .all(|(numbers, place)| numbers.scaled_by_row() == Some(place.transposed));
-        let unscaled = |k, output| {
-            let (numbers, index) = find(k, output);
-            numbers.whole(index)
-        };
-        let scales = match stays {
-            true => (0..layout.outputs).map(|output| unscaled(0, output).1).collect(),
-            false => layout.scales(value),
-        };
-        let whole = |k, output: usize| match stays {
-            true => unscaled(k, output).0,
-            false => rounded(value(k, output), scales[output]),
-        };
+        let matrix @ MatrixPlan { layout, scale, .. } = &plan.matrices[index];
+        let packing = Packing::new(matrix, parts);
+        let scales = packing.scales();
         if *scale != NONE {
             gpu.write(vectors, *scale as usize, bytemuck::cast_slice(&scales));
         }
         let panels = (CHUNK / layout.panel_words().max(1)).max(1);
         for begin in (0..layout.panels).step_by(panels) {
             let chunk = begin..layout.panels.min(begin + panels);
-            let words = layout.words_of(chunk, value, half, whole);
-            gpu.write(&matrices[index], begin * layout.panel_words(), &words);
+            gpu.write(&matrices[index], begin * layout.panel_words(), &packing.words(chunk, &scales));
         }
     }
 
     /// Computes what follows from the weights alone, once all of them have arrived.
     ///
     /// # Errors
-    /// [`GpuError::Failed`] if the GPU refuses the work or a kernel, [`GpuError::Lost`] if it was taken away.
+    /// As [`Loading::hear`]; [`GpuError::Failed`] if the GPU refuses the work or a kernel, [`GpuError::Lost`] if it was taken away.
     pub async fn finish(self) -> Result<GpuModel, GpuError> {
-        let Loading { mut model, .. } = self;
+        let Loading { mut model, room, .. } = self;
+        if let Some(room) = room {
+            room.await?;
+        }
         let trace = model.trace();
-        model.gpu.guarded(|| 0, || fold(&model, &trace)).await?;
+        let ((), verdict) = model.gpu.guarded(|| 0, || fold(&model, &trace))?;
+        verdict.await?;
         match model.gpu.fault() {
             Some(fault) => Err(fault),
             None => Ok(model),
@@ -167,23 +156,43 @@ fn scale<'a>(kept: &'a BTreeMap<String, Vec<u8>>, tensor: &Tensor) -> &'a [u8] {
     tensor.scale_key().and_then(|key| kept.get(key)).map_or(&[], Vec::as_slice)
 }
 
-/// Computes what the norms add to the maps behind them.
+/// Computes what the norms add to the maps behind them (`linear.wgsl` says what for), by the kernel of the maps themselves.
 fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
     let GpuModel { gpu, plan, vectors, arena, .. } = model;
-    // A plan without folds has no such kernel.
-    let Some(pipeline) = model.pipeline(Op::Fold) else { return Ok(()) };
     let mut encoder = gpu.encoder();
-    for Fold { matrix, shape, to } in &plan.folds {
-        let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
-        let bindings = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]);
+    for Fold { matrix, gamma, beta, bias, to } in &plan.folds {
+        let MatrixPlan { layout, scale, .. } = &plan.matrices[*matrix];
+        let (inputs, outputs) = (layout.inputs as u32, layout.outputs as u32);
+        let mut bindings = Vec::new();
+        for (row, vector, bias) in [(0, *gamma, NONE), (1, *beta, *bias)] {
+            let x = row * inputs;
+            encoder.copy_buffer_to_buffer(
+                vectors,
+                bytes(vector as usize),
+                arena,
+                bytes(x as usize),
+                bytes(layout.inputs),
+            );
+            let mut shape =
+                linear::Shape::new(layout, &plan.layout, Rows::First, x, 2 * inputs + row * outputs);
+            (shape.scale, shape.bias) = (*scale, bias);
+            let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
+            let [x, y] = shape.grid(&plan.widths, 1).1;
+            bindings.push((
+                gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]),
+                x,
+                y,
+            ));
+        }
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-        let [groups, _] = shape.grid(plan.widths.tile_lanes);
-        pass.set_pipeline(pipeline);
-        pass.set_bind_group(0, &bindings, &[]);
-        pass.dispatch_workgroups(groups, 1, 1);
+        pass.set_pipeline(gpu.kernel(Op::LinearVector, plan.weight_type));
+        for (bindings, x, y) in &bindings {
+            pass.set_bind_group(0, bindings, &[]);
+            pass.dispatch_workgroups(*x, *y, 1);
+        }
         drop(pass);
-        let length = bytes(shape.outputs as usize * 2);
-        encoder.copy_buffer_to_buffer(arena, 0, vectors, bytes(*to), length);
+        let (from, length) = (bytes(2 * layout.inputs), bytes(2 * layout.outputs));
+        encoder.copy_buffer_to_buffer(arena, from, vectors, bytes(*to as usize), length);
     }
     gpu.submit(encoder);
     Ok(())

@@ -7,6 +7,7 @@
 //! - [`builder`]: the parts that it is written in
 //! - [`bert`], [`gpt2`]: the forward passes, as the papers write them
 //! - [`load`]: a checkpoint's weights on their way to the GPU, a tensor after the other
+//! - [`packing`]: how a tensor's numbers come into the kernels' layout
 //! - [`execute`]: one run of a plan
 //! - [`reading`]: what is read back of it
 //! - [`replay`]: the last run once more, dispatch by dispatch, for those who want to see what the GPU did
@@ -23,6 +24,7 @@ mod execute;
 mod gpt2;
 pub mod kernels;
 mod load;
+mod packing;
 mod plan;
 mod reading;
 mod replay;

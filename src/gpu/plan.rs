@@ -6,9 +6,7 @@ use std::ops::Range;
 
 use super::builder::Builder;
 use super::kernels::linear::Rows;
-use super::kernels::{
-    self, NONE, Op, RunLayout, RunWords, Widths, attention, draw, embed, fold, linear, norm, top,
-};
+use super::kernels::{NONE, Op, RunLayout, RunWords, Widths, attention, draw, embed, linear, norm, top};
 use super::weights::{Layout, WeightType};
 use super::{bert, gpt2};
 use crate::checkpoint::{Checkpoint, Matrix, Network, Tensor};
@@ -85,20 +83,6 @@ impl Step {
             Kernel::TopPart(shape) => (Op::TopPart, shape.grid_of_parts(run.predicted())),
             Kernel::TopRow(shape) => (Op::TopRow, shape.grid(run.predicted())),
             Kernel::Draw(shape) => (Op::Draw, shape.grid()),
-        }
-    }
-
-    /// The kernels that it can run as.
-    pub(super) fn ops(&self) -> Vec<Op> {
-        match self.kernel {
-            Kernel::Embed(_) => vec![Op::Embed],
-            Kernel::Linear(shape) if shape.which() == Rows::First => vec![Op::LinearVector],
-            Kernel::Linear(_) => vec![Op::LinearTile, Op::LinearVector],
-            Kernel::Attention(_) => vec![Op::Attention],
-            Kernel::Norm(_) => vec![Op::Norm],
-            Kernel::TopPart(_) => vec![Op::TopPart],
-            Kernel::TopRow(_) => vec![Op::TopRow],
-            Kernel::Draw(_) => vec![Op::Draw],
         }
     }
 
@@ -196,12 +180,23 @@ pub(super) struct Load {
     pub at: u32,
 }
 
-/// What a norm adds to the map by `matrix`: computed when the weights are there, then copied to `vectors`.
+/// What a norm adds to the map by `matrix`, computed when the weights are there: gamma · W, and beta · W + bias.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fold {
     pub matrix: usize,
-    pub shape: fold::Shape,
-    pub to: usize,
+    /// These in `vectors`; [`NONE`] where there is no bias.
+    pub gamma: u32,
+    pub beta: u32,
+    pub bias: u32,
+    /// Where the results go in `vectors`, one after the other.
+    pub to: u32,
+}
+
+impl Fold {
+    /// The numbers of the arena that it is computed in: gamma, beta, and both results.
+    pub(super) fn numbers(&self, layout: &Layout) -> usize {
+        2 * (layout.inputs + layout.outputs)
+    }
 }
 
 /// A checkpoint's forward pass.
@@ -263,11 +258,6 @@ impl Plan {
             }
         };
         builder.finish(Hook::all(checkpoint.family(), layers))
-    }
-
-    /// The WGSL of one of its kernels.
-    pub(super) fn source(&self, op: Op) -> String {
-        kernels::source(op, self.weight_type, &self.widths, &self.layout)
     }
 
     /// Where an activation is, if the model has it.

@@ -53,7 +53,9 @@ impl GpuModel {
             dispatches: launches.iter().enumerate().map(dispatch).collect(),
             sources: launches
                 .iter()
-                .map(|launch| (launch.op.name().to_owned(), self.plan.source(launch.op)))
+                .map(|launch| {
+                    (launch.op.name().to_owned(), self.gpu.source(launch.op, self.plan.weight_type))
+                })
                 .collect(),
         }))
     }

@@ -1,7 +1,5 @@
 //! How weights are stored on the GPU: as they are, in half precision, or as whole numbers with a scale.
 
-use std::ops::Range;
-
 use half::f16;
 
 use super::kernels::Widths;
@@ -39,7 +37,7 @@ pub struct Layout {
     /// How the numbers are stored.
     pub weight_type: WeightType,
     /// Outputs of a panel.
-    panel: usize,
+    pub(super) panel: usize,
     /// Number of panels.
     pub panels: usize,
 }
@@ -61,45 +59,8 @@ impl Layout {
         self.panels * self.panel_words()
     }
 
-    /// What each output is multiplied by, if the type is [`WeightType::Int8`]; empty otherwise.
-    pub fn scales(&self, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        if self.weight_type != WeightType::Int8 {
-            return Vec::new();
-        }
-        let largest = |output| (0..self.inputs).fold(0.0_f32, |most, k| most.max(value(k, output).abs()));
-        (0..self.outputs).map(|output| largest(output) / 127.0).collect()
-    }
-
-    /// The words of some panels of the matrix whose number at input `k` and `output` is `value(k, output)`, by its bits in half
-    /// precision `half(k, output)`, and in 8 bits `whole(k, output)`.
-    pub fn words_of(
-        &self,
-        panels: Range<usize>,
-        value: impl Fn(usize, usize) -> f32,
-        half: impl Fn(usize, usize) -> u16,
-        whole: impl Fn(usize, usize) -> i8,
-    ) -> Vec<u32> {
-        let number = |k: usize, output: usize| if output < self.outputs { value(k, output) } else { 0.0 };
-        let half = |k, output| if output < self.outputs { u32::from(half(k, output)) } else { 0 };
-        let whole = |k, output| if output < self.outputs { whole(k, output) } else { 0 };
-        let word = |k: usize, first: usize| match self.weight_type {
-            WeightType::F32 => number(k, first).to_bits(),
-            WeightType::F16 => half(k, first) | half(k, first + 1) << 16,
-            WeightType::Int8 => u32::from_le_bytes([0, 1, 2, 3].map(|c| whole(k, first + c).cast_unsigned())),
-        };
-        let mut words = Vec::with_capacity(panels.len() * self.panel_words());
-        for panel in panels {
-            let outputs = panel * self.panel..(panel + 1) * self.panel;
-            for k in 0..self.inputs {
-                words
-                    .extend(outputs.clone().step_by(self.weight_type.per_word()).map(|first| word(k, first)));
-            }
-        }
-        words
-    }
-
     /// Where the number at input `k` and `output` lies, in numbers.
-    fn index(&self, k: usize, output: usize) -> usize {
+    pub(super) fn index(&self, k: usize, output: usize) -> usize {
         (output / self.panel * self.inputs + k) * self.panel + output % self.panel
     }
 }
@@ -123,10 +84,31 @@ pub struct Stored {
 impl Stored {
     /// Stores the matrix whose number at input `k` and `output` is `value(k, output)`.
     pub fn new(layout: Layout, value: impl Fn(usize, usize) -> f32) -> Stored {
-        let scales = layout.scales(&value);
-        let half = |k, output| f16::from_f32(value(k, output)).to_bits();
-        let whole = |k, output: usize| rounded(value(k, output), scales[output]);
-        let words = layout.words_of(0..layout.panels, &value, half, whole);
+        let Layout { inputs, outputs, weight_type, panel, panels } = layout;
+        let largest = |output| (0..inputs).fold(0.0_f32, |most, k| most.max(value(k, output).abs()));
+        let scales: Vec<f32> = match weight_type {
+            WeightType::Int8 => (0..outputs).map(|output| largest(output) / 127.0).collect(),
+            WeightType::F32 | WeightType::F16 => Vec::new(),
+        };
+        let number = |k, output| if output < outputs { value(k, output) } else { 0.0 };
+        let half = |k, output| u32::from(f16::from_f32(number(k, output)).to_bits());
+        let whole = |k, output| {
+            let scale = scales.get(output).copied().unwrap_or(0.0);
+            rounded(number(k, output), scale).cast_unsigned()
+        };
+        let word = |k: usize, first: usize| match weight_type {
+            WeightType::F32 => number(k, first).to_bits(),
+            WeightType::F16 => half(k, first) | half(k, first + 1) << 16,
+            WeightType::Int8 => u32::from_le_bytes([0, 1, 2, 3].map(|c| whole(k, first + c))),
+        };
+        let mut words = Vec::with_capacity(layout.words());
+        for begin in (0..panels).map(|number| number * panel) {
+            for k in 0..inputs {
+                words.extend(
+                    (begin..begin + panel).step_by(weight_type.per_word()).map(|first| word(k, first)),
+                );
+            }
+        }
         Stored { layout, words, scales }
     }
 
@@ -175,20 +157,6 @@ mod tests {
                     assert!((outputs..padded).all(|output| stored.opened(k, output) == 0.0));
                 }
             }
-        }
-    }
-
-    #[test]
-    fn panels_that_are_stored_in_turns_are_those_of_the_whole() {
-        let value = |k: usize, output: usize| ((k * 31 + output * 17) as f32).sin();
-        for weight_type in [WeightType::F32, WeightType::F16, WeightType::Int8] {
-            let layout = Layout::new(7, 150, &Widths::NARROW, weight_type);
-            let whole = Stored::new(layout.clone(), value);
-            let turns = [0..1, 1..2, 2..layout.panels];
-            let half = |k, output| f16::from_f32(value(k, output)).to_bits();
-            let eighth = |k, output: usize| rounded(value(k, output), whole.scales[output]);
-            let parts = turns.into_iter().flat_map(|panels| layout.words_of(panels, value, half, eighth));
-            assert_eq!(parts.collect::<Vec<_>>(), whole.words);
         }
     }
 

@@ -16,7 +16,6 @@ const KERNELS = {
   linear_vector: 20,
   attention: 112,
   norm: 8,
-  fold: 60,
   top_part: 40,
   top_row: 40,
   draw: 1000,

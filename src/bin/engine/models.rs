@@ -9,8 +9,8 @@ use cloze::engine::Session;
 use cloze::engine::protocol::{
     Answer, Ask, EngineKind, EngineStatus, Instead, Load, News, Problem, RoundingEffect, SelfCheck,
 };
-use cloze::hub::{Download, OnProgress};
-use cloze::trace::Family;
+use cloze::hub::{Download, OnProgress, Source};
+use cloze::trace::{Family, WeightType};
 use futures_util::lock::Mutex;
 use gloo::timers::future::sleep;
 use wasm_bindgen_futures::spawn_local;
@@ -144,6 +144,11 @@ impl OnGpu {
     }
 }
 
+/// How the weights of the page's own models are stored.
+fn own_weights(load: &Load) -> Option<WeightType> {
+    matches!(Source::parse(&load.source), Ok(Source::Embedded(_))).then_some(WeightType::Int8)
+}
+
 impl Models {
     /// Asks for the GPU before anybody needs it: that takes as long as the page takes to start.
     pub(crate) fn find_gpu(&self) {
@@ -190,9 +195,16 @@ impl Models {
 
     async fn load_on_gpu(&self, load: &Load, progress: OnProgress<'_>) -> Result<OnGpu, Problem> {
         let turn = self.downloads.begin(&load.source).await;
-        // The device is made while the files are on their way.
+        // The device is made while the files are on their way, and kernels are compiled where it is known for which type.
+        let device = async {
+            let gpu = self.gpu.device().await?;
+            if let Some(weights) = load.weights.or(own_weights(load)) {
+                gpu.compile(weights);
+            }
+            Ok(gpu)
+        };
         let download = Download::begin(load, Rc::clone(&turn.control), progress);
-        let (gpu, download) = futures_util::future::join(self.gpu.device(), download).await;
+        let (gpu, download): (Result<_, Problem>, _) = futures_util::future::join(device, download).await;
         let model = arrive(load, download?, gpu?).await?;
         let (settled, self_check, asked, effect, measuring) = Default::default();
         Ok(OnGpu { model, load: load.clone(), settled, self_check, asked, effect, measuring })

@@ -67,9 +67,9 @@ pub(crate) async fn arrive<E: Engine>(
     let Download { config, vocabulary, self_check, mut weights, keeping } = download;
     let session = async {
         let announced = weights.announced();
-        let mut loader = Loader::new(&load.source, config, &vocabulary, announced, engine, load.weights)?;
+        let mut loader = Loader::new(&load.source, config, vocabulary, announced, engine, load.weights)?;
         while let Some(piece) = weights.next().await? {
-            loader.push(&piece).await?;
+            loader.push(&piece)?;
         }
         loader.finish().await
     };

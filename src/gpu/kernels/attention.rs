@@ -26,8 +26,12 @@ shape! {
         want_scores: u32,
         /// The slot of the pattern, `[head, query, key]`.
         want_pattern: u32,
-        /// Where the words begin whose bits switch this block's heads off.
+        /// Where the words of a run begin whose bits switch this block's heads off.
         heads_off: u32,
+        /// Where those begin whose bits flip cells of the mask.
+        edits: u32,
+        /// Positions that there is room for.
+        capacity: u32,
     }
 }
 

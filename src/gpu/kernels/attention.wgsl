@@ -22,10 +22,15 @@ struct Shape {
     keys: u32,
     values: u32,
     z: u32,
+    // Where `run` says where these go.
     want_scores: u32,
     want_pattern: u32,
-    // Which word of `run` has a bit for each head of this block that is switched off; 32 heads to a word.
+    // In `run`: where the words begin that have a bit for each head of this block that is switched off, 32 heads to a word;
+    // and those that have one for each cell of the mask that is flipped, words of their own for each query.
     heads_off: u32,
+    edits: u32,
+    // Positions that there is room for.
+    capacity: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> arena: array<f32>;
@@ -40,7 +45,7 @@ const UNSEEN = -3.4e38;
 fn sees(query: u32, key: u32, edited: bool) -> bool {
     var seen = shape.window == 0u || (key <= query && query - key < shape.window);
     if (edited) {
-        let word = run[RUN_EDITS + query * EDIT_WORDS + key / 32u];
+        let word = run[shape.edits + query * ((shape.capacity + 31u) / 32u) + key / 32u];
         seen = seen != (extractBits(word, key % 32u, 1u) == 1u);
     }
     return seen;

@@ -24,14 +24,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // The keys after these are not seen.
     let reach = select(keys, position + 1u, shape.window != 0u && !edited);
     let q = shape.q + position * hidden + head * size;
-    let k = shape.keys + head * size * CAPACITY;
+    let pitch = shape.capacity;
+    let k = shape.keys + head * size * pitch;
 
     // Where this row of the scores and of the pattern goes, if it goes anywhere.
-    let scores_wanted = run[RUN_WANTS + shape.want_scores] != NONE;
-    let pattern_wanted = run[RUN_WANTS + shape.want_pattern] != NONE;
+    let scores_wanted = run[shape.want_scores] != NONE;
+    let pattern_wanted = run[shape.want_pattern] != NONE;
     let map_row = (head * run[RUN_ROWS] + row) * keys;
-    let scores_at = run[RUN_WANTS + shape.want_scores] + map_row;
-    let pattern_at = run[RUN_WANTS + shape.want_pattern] + map_row;
+    let scores_at = run[shape.want_scores] + map_row;
+    let pattern_at = run[shape.want_pattern] + map_row;
 
     let z = shape.z + position * hidden + head * size;
     let v = shape.values + head * size;
@@ -47,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             // Zero by word: SwiftShader gives a variable that is merely declared its zeros once, not in every turn.
             var scores = vec4<f32>(0.0);
             for (var d = 0u; d < size; d++) {
-                let at = k + d * CAPACITY + first + i;
+                let at = k + d * pitch + first + i;
                 scores += arena[q + d] * four(at);
             }
             scores *= shape.scale;
@@ -115,7 +116,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             trace[pattern_at + key] = pattern;
         }
     }
-    let off = extractBits(run[RUN_HEADS + shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
+    let off = extractBits(run[shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
     for (var d = lane; d < size; d += LANES) {
         arena[z + d] = select(arena[z + d] * reciprocal, 0.0, off);
     }

@@ -15,9 +15,9 @@ var<workgroup> queries: array<vec4<f32>, DEPTH>;
 var<workgroup> weight: array<vec4<f32>, BLOCK>;
 var<workgroup> lanes: array<vec4<f32>, LANES>;
 
-// Four dimensions of a key from `d` on, which lie CAPACITY apart; beyond the last, which is read again, queries are 0.
+// Four dimensions of a key from `d` on, which lie `capacity` apart; beyond the last, which is read again, queries are 0.
 fn four_of_key(at: u32, d: u32, depth: u32) -> vec4<f32> {
-    let dims = min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(depth - 1u)) * CAPACITY + at;
+    let dims = min(vec4<u32>(d, d + 1u, d + 2u, d + 3u), vec4<u32>(depth - 1u)) * shape.capacity + at;
     return vec4<f32>(arena[dims.x], arena[dims.y], arena[dims.z], arena[dims.w]);
 }
 
@@ -73,16 +73,16 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // The keys after these are not seen.
     let reach = select(keys, positions.w + 1u, shape.window != 0u && !edited);
     let q = positions * hidden + shape.q + head * size;
-    let k = shape.keys + head * size * CAPACITY;
+    let k = shape.keys + head * size * shape.capacity;
     let v = shape.values + head * size;
     let z = positions * hidden + shape.z + head * size;
 
     // Where these rows of the scores and of the pattern go, if they go anywhere.
-    let scores_wanted = run[RUN_WANTS + shape.want_scores] != NONE;
-    let pattern_wanted = run[RUN_WANTS + shape.want_pattern] != NONE;
+    let scores_wanted = run[shape.want_scores] != NONE;
+    let pattern_wanted = run[shape.want_pattern] != NONE;
     let map_row = (head * run[RUN_ROWS] + row) * keys;
-    let scores_at = run[RUN_WANTS + shape.want_scores] + map_row;
-    let pattern_at = run[RUN_WANTS + shape.want_pattern] + map_row;
+    let scores_at = run[shape.want_scores] + map_row;
+    let pattern_at = run[shape.want_pattern] + map_row;
     let scored = select(reach, keys, scores_wanted);
 
     // So many lanes have a dimension each, and as many others the same dimensions of other keys.
@@ -106,7 +106,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
             workgroupBarrier();
             // Keys beyond the last may be anything; they are dropped.
-            let at = k + low * CAPACITY + key;
+            let at = k + low * shape.capacity + key;
             for (var d = 0u; d < depth; d += 16u) {
                 let k_0 = four_of_key(at, d, depth);
                 let k_1 = four_of_key(at, d + 4u, depth);
@@ -192,7 +192,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
             }
         }
     }
-    let off = extractBits(run[RUN_HEADS + shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
+    let off = extractBits(run[shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
     if (slice == 0u) {
         for (var d = lane; d < size; d += span) {
             for (var j = 0u; j < count; j++) {

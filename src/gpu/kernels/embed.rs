@@ -28,6 +28,8 @@ shape! {
         want_position: u32,
         /// The slot of the segment embedding.
         want_segment: u32,
+        /// Positions that there is room for.
+        capacity: u32,
     }
 }
 

@@ -19,10 +19,12 @@ struct Shape {
     // Where the token that was drawn last stands in `arena`, as a number.
     drawn: u32,
     sum: u32,
-    // Entries of `wants`.
+    // Where `run` says where these go.
     want_word: u32,
     want_position: u32,
     want_segment: u32,
+    // Positions that there is room for: in `run` segments stand so far behind ids.
+    capacity: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> arena: array<f32>;
@@ -32,8 +34,8 @@ struct Shape {
 @group(0) @binding(5) var<storage, read_write> trace: array<f32>;
 
 fn write(want: u32, at: u32, value: f32) {
-    if (run[RUN_WANTS + want] != NONE) {
-        trace[run[RUN_WANTS + want] + at] = value;
+    if (run[want] != NONE) {
+        trace[run[want] + at] = value;
     }
 }
 
@@ -67,7 +69,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     write(shape.want_word, at, word);
     write(shape.want_position, at, place);
     if (shape.segment_table != NONE) {
-        var segment = vectors[shape.segment_table + run[RUN_SEGMENTS + row] * shape.hidden + d];
+        var segment = vectors[shape.segment_table + run[RUN_IDS + shape.capacity + row] * shape.hidden + d];
         segment = select(segment, 0.0, (changes & WITHOUT_SEGMENT) != 0u);
         write(shape.want_segment, at, segment);
         sum += segment;

@@ -1,7 +1,7 @@
 //! A linear map with the layer norm before it and the activation and the residual after it: `linear.wgsl`.
 
 use super::super::weights::Layout;
-use super::{Memory, NONE, RunWords, Widths, shape};
+use super::{Memory, NONE, RunLayout, RunWords, Widths, shape};
 use crate::checkpoint::Activation;
 
 /// Which rows a map reads and writes.
@@ -105,12 +105,14 @@ shape! {
         keys: u32,
         /// Of a QKV map: the values, `[position, hidden]`.
         values: u32,
+        /// Positions that there is room for.
+        capacity: u32,
     }
 }
 
 impl Shape {
     /// The shape of a plain map; what else it does is set field by field.
-    pub fn new(weights: &Layout, rows: Rows, x: u32, y: u32) -> Shape {
+    pub fn new(weights: &Layout, run: &RunLayout, rows: Rows, x: u32, y: u32) -> Shape {
         Shape {
             inputs: weights.inputs as u32,
             outputs: weights.outputs as u32,
@@ -132,6 +134,7 @@ impl Shape {
             want: NONE,
             keys: NONE,
             values: NONE,
+            capacity: run.capacity as u32,
         }
     }
 
@@ -255,7 +258,44 @@ pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::weights::{Stored, WeightType};
     use super::*;
+
+    #[test]
+    fn a_norm_that_is_folded_into_a_map_is_a_norm() {
+        let (inputs, outputs) = (5, 3);
+        let wave = |i: usize| ((i * 37) as f32).sin();
+        let layout = Layout::new(inputs, outputs, &Widths::WIDE, WeightType::Int8);
+        let weights = Stored::new(layout, |k, output| wave(k * 7 + output));
+        let gamma: Vec<f32> = (0..inputs).map(|k| 1.0 + 0.3 * wave(k + 50)).collect();
+        let beta: Vec<f32> = (0..inputs).map(|k| 0.2 * wave(k + 90)).collect();
+        let bias: Vec<f32> = (0..outputs).map(|output| wave(output + 20)).collect();
+        let x: Vec<f32> = (0..inputs).map(|k| wave(k + 70) * 2.0 + 0.5).collect();
+
+        let layout = RunLayout { capacity: 1, wants: 0, heads: 0 };
+        let run = &RunWords::new(layout, 0, &[1], &[], &[]);
+        let computed = |x: &[f32], vectors: &[f32], change: &dyn Fn(Shape) -> Shape| {
+            let mut arena = [x, &[0.0; 3]].concat();
+            let mut shape = Shape::new(&weights.layout, &layout, Rows::First, 0, inputs as u32);
+            shape.scale = 0;
+            let (weights, vectors) = (&weights, &[&weights.scales, vectors].concat());
+            twin(&change(shape), &mut Memory { arena: &mut arena, weights, vectors, run, trace: &mut [] });
+            arena.split_off(inputs)
+        };
+        let gamma_weights = computed(&gamma, &[], &|shape| shape);
+        let with_beta = computed(&beta, &bias, &|shape| Shape { bias: 3, ..shape });
+        let vectors = [gamma.as_slice(), &gamma_weights, &with_beta].concat();
+        let folded = computed(&x, &vectors, &|shape| Shape { gamma: 3, gamma_weights: 8, bias: 11, ..shape });
+
+        let mean = x.iter().sum::<f32>() / inputs as f32;
+        let inverse = (x.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / inputs as f32).sqrt().recip();
+        let normed: Vec<f32> = (0..inputs).map(|k| (x[k] - mean) * inverse * gamma[k] + beta[k]).collect();
+        for (plain, folded) in
+            computed(&normed, &bias, &|shape| Shape { bias: 3, ..shape }).iter().zip(folded)
+        {
+            assert!((plain - folded).abs() < 1e-5, "{plain} is not {folded}");
+        }
+    }
 
     #[test]
     fn the_error_function_is_right_to_seven_digits() {

@@ -38,12 +38,15 @@ struct Shape {
     residual_stats: u32,
     // Where this map's norm leaves each row's mean and reciprocal deviation, in `arena`, or NONE.
     stats: u32,
-    // Which entry of `wants` says where the map goes before the residual is added, or NONE.
+    // Where `run` says where the map goes before the residual is added, or NONE.
     want: u32,
     // Queries, keys and values come from one map: where keys begin, one dimension after the other, and values, one
     // position after the other. NONE for any other map.
     keys: u32,
     values: u32,
+    // Positions that there is room for: keys of a dimension are so many, and in `run` predicted positions stand twice as far
+    // behind ids.
+    capacity: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> arena: array<f32>;
@@ -82,7 +85,7 @@ fn row_count() -> u32 {
 fn row_in(r: u32) -> u32 {
     switch shape.rows {
         case ROWS_NEW: { return run[RUN_PAST] + r; }
-        case ROWS_PREDICTED: { return run[RUN_PREDICT + r]; }
+        case ROWS_PREDICTED: { return run[RUN_IDS + 2u * shape.capacity + r]; }
         default: { return r; }
     }
 }
@@ -132,18 +135,8 @@ fn statistics(sum: vec4<f32>, squares: vec4<f32>) -> Statistics {
     return Statistics(mean, inverseSqrt(variance + shape.epsilon));
 }
 
-// Leaves the statistics of `count` rows from row `r` on for those who add the rows.
-fn keep(r: u32, count: u32, stats: Statistics) {
-    if (shape.stats != NONE) {
-        for (var i = 0u; i < count; i++) {
-            let at = shape.stats + row_out(r + i) * 2u;
-            arena[at] = stats.mean[i];
-            arena[at + 1u] = stats.inverse[i];
-        }
-    }
-}
-
-// Takes the products of `count` rows from row `r` on with the column of `output` to their places; there may be four.
+// Takes the products of `count` rows from row `r` on with the column of `output` to their places; there may be four. `stats`
+// are those rows', where x is normalised.
 fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistics) {
     var mapped = products;
     if (shape.scale != NONE) {
@@ -161,7 +154,7 @@ fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistic
     var stride = shape.stride;
     var want = NONE;
     if (shape.want != NONE) {
-        want = run[RUN_WANTS + shape.want];
+        want = run[shape.want];
     }
     var width = shape.outputs;
     var d = output;
@@ -171,7 +164,7 @@ fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistic
         d = output - part * width;
         if (part == 1u) {
             // Keys lie with all positions of a dimension side by side: attention reads them so.
-            at = shape.keys + d * CAPACITY;
+            at = shape.keys + d * shape.capacity;
             stride = 1u;
         } else {
             at = select(shape.y, shape.values, part == 2u) + d;
@@ -183,6 +176,11 @@ fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistic
     // What is long to compile stands in a loop, so that it is compiled for one number and not for four.
     for (var i = 0u; i < count; i++) {
         let row = row_out(r + i);
+        if (output == 0u && shape.stats != NONE) {
+            // One column leaves them, for those who add the rows.
+            arena[shape.stats + row * 2u] = stats.mean[i];
+            arena[shape.stats + row * 2u + 1u] = stats.inverse[i];
+        }
         var y = activate(mapped[i]);
         if (want != NONE) {
             trace[want + (r + i) * width + d] = y;

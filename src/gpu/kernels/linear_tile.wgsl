@@ -146,9 +146,6 @@ fn main(
         return;
     }
     let count = min(last + 1u - r, 4u);
-    if (norm && group.x == 0u && local.x == 0u && is_first) {
-        keep(r, count, stats);
-    }
     for (var c = 0u; c < 2u; c++) {
         let output = output_of(group.x, local.x, local.z * 2u + c);
         if (output < shape.outputs) {

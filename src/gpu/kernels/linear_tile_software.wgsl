@@ -6,26 +6,6 @@
 
 const INVOCATIONS = LANES / 4u;
 
-// Of each of the eight rows the sum and the sum of squares.
-var<workgroup> shared_sums: array<vec2<f32>, 8>;
-
-// Sums the rows from `first` to `last` for the norm. They have a loop of their own, in which invocations read different
-// numbers, while all read the same ones in the loop of products, which has no branch so.
-fn sum_rows(invocation: u32, first: u32, last: u32) {
-    var sums: vec2<f32>;
-    for (var r = invocation; r < 8u; r += INVOCATIONS) {
-        let at = shape.x + row_in(min(first + r, last)) * shape.inputs;
-        // A variable of the loop's own would be zero in the first round only, on software.
-        sums = vec2<f32>(0.0);
-        for (var k = 0u; k < shape.inputs; k++) {
-            let x = arena[at + k];
-            sums += vec2<f32>(x, x * x);
-        }
-        shared_sums[r] = sums;
-    }
-    workgroupBarrier();
-}
-
 // The numbers of four rows.
 fn four(at: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(arena[at.x], arena[at.y], arena[at.z], arena[at.w]);
@@ -57,14 +37,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var lower_1: mat4x4<f32>;
     var lower_2: mat4x4<f32>;
     var lower_3: mat4x4<f32>;
+    // Of each row the sum and the sum of squares, which a norm needs. They are made without one too: a branch costs this loop
+    // more.
+    var upper_sum: vec4<f32>;
+    var lower_sum: vec4<f32>;
+    var upper_squares: vec4<f32>;
+    var lower_squares: vec4<f32>;
     let norm = normed();
-    if (norm) {
-        sum_rows(local.x, first, last);
-    }
     for (var k = 0u; k < shape.inputs; k++) {
         let gamma = gamma_of(k, norm);
-        let a = four(upper + k) * gamma;
-        let b = four(lower + k) * gamma;
+        let upper_x = four(upper + k);
+        let lower_x = four(lower + k);
+        upper_sum += upper_x;
+        lower_sum += lower_x;
+        upper_squares += upper_x * upper_x;
+        lower_squares += lower_x * lower_x;
+        let a = upper_x * gamma;
+        let b = lower_x * gamma;
         let w_0 = weights_of(k, group.x, local.x);
         upper_0 += outer(a, w_0);
         lower_0 += outer(b, w_0);
@@ -88,14 +77,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         let count = min(last + 1u - r, 4u);
         var stats: Statistics;
         if (norm) {
-            let s_0 = shared_sums[half * 4u];
-            let s_1 = shared_sums[half * 4u + 1u];
-            let s_2 = shared_sums[half * 4u + 2u];
-            let s_3 = shared_sums[half * 4u + 3u];
-            stats = statistics(vec4<f32>(s_0.x, s_1.x, s_2.x, s_3.x), vec4<f32>(s_0.y, s_1.y, s_2.y, s_3.y));
-            if (group.x == 0u && local.x == 0u) {
-                keep(r, count, stats);
-            }
+            let is_lower = half == 1u;
+            stats = statistics(
+                select(upper_sum, lower_sum, is_lower),
+                select(upper_squares, lower_squares, is_lower),
+            );
         }
         for (var c = 0u; c < 16u; c++) {
             let output = output_of(group.x, local.x + c / 4u * INVOCATIONS, c % 4u);

@@ -63,9 +63,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     var stats: Statistics;
     if (norm) {
         stats = statistics(vec4<f32>(sums.x), vec4<f32>(sums.y));
-        if (group.y == 0u && lane == 0u && slice == 0u) {
-            keep(r, 1u, stats);
-        }
     }
     var products = product;
     for (var c = slice; c < 4u; c += SLICES) {

@@ -8,7 +8,6 @@
 pub mod attention;
 pub mod draw;
 pub mod embed;
-pub mod fold;
 pub mod linear;
 pub mod norm;
 mod run;
@@ -74,8 +73,6 @@ pub enum Op {
     Attention,
     /// [`norm`].
     Norm,
-    /// [`fold`].
-    Fold,
     /// The first step of [`top`], for each part of a row of logits.
     TopPart,
     /// The second step of [`top`], for each row.
@@ -85,6 +82,17 @@ pub enum Op {
 }
 
 impl Op {
+    /// How many there are.
+    pub(super) const COUNT: usize = Op::Draw as usize + 1;
+
+    /// Those that every first run needs.
+    pub(super) const OF_A_FIRST_RUN: [Op; 4] = [Op::Embed, Op::LinearTile, Op::LinearVector, Op::Attention];
+
+    /// Whether it reads a matrix, whose type it is then compiled for.
+    pub(super) fn reads_weights(self) -> bool {
+        matches!(self, Op::Embed | Op::LinearTile | Op::LinearVector)
+    }
+
     /// The kernel's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -93,7 +101,6 @@ impl Op {
             Op::LinearVector => "linear_vector",
             Op::Attention => "attention",
             Op::Norm => "norm",
-            Op::Fold => "fold",
             Op::TopPart => "top_part",
             Op::TopRow => "top_row",
             Op::Draw => "draw",
@@ -183,14 +190,15 @@ pub struct Memory<'a> {
 /// How every kernel reads a matrix, whatever the type of its weights.
 const WEIGHTS: &str = include_str!("weights.wgsl");
 
-/// The WGSL of a kernel: its constants, what it shares with others, and its file.
-pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayout) -> String {
+/// The WGSL of a kernel: its constants, what it shares with others, and its file. It is the same for all checkpoints: whatever
+/// is theirs stands in the shape of each dispatch.
+pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
     let lanes = match op {
         Op::Attention => widths.attention_lanes,
         Op::Norm | Op::TopPart => widths.row_lanes,
         Op::TopRow => widths.sort_lanes,
         Op::LinearVector => widths.vector_lanes,
-        Op::LinearTile | Op::Embed | Op::Fold => widths.tile_lanes,
+        Op::LinearTile | Op::Embed => widths.tile_lanes,
         Op::Draw => 1,
     };
     let numbers = [
@@ -235,7 +243,6 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
             &[],
         ),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
-        Op::Fold => (&[weight_type.source(), WEIGHTS, include_str!("fold.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),
         Op::TopRow => (&[include_str!("top.wgsl"), include_str!("top_row.wgsl")], &top::NAMES),
         Op::Draw => (&[include_str!("draw.wgsl")], &top::NAMES),
@@ -243,7 +250,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths, layout: &RunLayo
     let body = parts.join("\n");
     let constants: String = numbers
         .iter()
-        .chain(&layout.names())
+        .chain(&run::NAMES)
         .chain(names)
         .filter(|(name, _)| body.contains(name))
         .map(|(name, value)| format!("const {name} = {value}u;\n"))

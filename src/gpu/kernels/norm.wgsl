@@ -9,6 +9,7 @@ struct Shape {
     gamma: u32,
     beta: u32,
     epsilon: f32,
+    // Where `run` says where the rows go.
     want: u32,
 }
 
@@ -51,6 +52,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let inverse = inverseSqrt(sum_of(lane, squares) / count + shape.epsilon);
     for (var d = lane; d < shape.hidden; d += LANES) {
         let y = (arena[x + d] - mean) * inverse * vectors[shape.gamma + d] + vectors[shape.beta + d];
-        trace[run[RUN_WANTS + shape.want] + row * shape.hidden + d] = y;
+        trace[run[shape.want] + row * shape.hidden + d] = y;
     }
 }

@@ -31,27 +31,34 @@ impl RunLayout {
     const TOP_K: usize = 5;
     const TOP_P: usize = 6;
     const UNIFORM: usize = 7;
-    const WANTS: usize = 8;
+    const IDS: usize = 8;
 
-    fn heads(&self) -> usize {
-        Self::WANTS + self.wants
-    }
-
-    fn ids(&self) -> usize {
-        self.heads() + self.heads
-    }
-
+    // Kernels know where these two are by the capacity.
     fn segments(&self) -> usize {
-        self.ids() + self.capacity
+        Self::IDS + self.capacity
     }
 
     fn predict(&self) -> usize {
         self.segments() + self.capacity
     }
 
-    /// The flipped cells of the mask, a bit each; the last of all, since only a run that flips some writes it.
-    fn edits(&self) -> usize {
+    fn wants(&self) -> usize {
         self.predict() + self.capacity
+    }
+
+    /// Of the activations that may be asked for, where the one numbered `index` is.
+    pub fn slot(&self, index: usize) -> u32 {
+        (self.wants() + index) as u32
+    }
+
+    /// The heads that are switched off, a bit each.
+    pub(in crate::gpu) fn heads(&self) -> usize {
+        self.wants() + self.wants
+    }
+
+    /// The flipped cells of the mask, a bit each; the last of all, since only a run that flips some writes it.
+    pub(in crate::gpu) fn edits(&self) -> usize {
+        self.heads() + self.heads
     }
 
     /// Words for a row of the mask.
@@ -63,34 +70,25 @@ impl RunLayout {
     pub fn words(&self) -> usize {
         self.edits() + self.capacity * self.edit_words()
     }
-
-    /// The names that the WGSL has for the places, and for the bits of what a run changes.
-    pub(super) fn names(&self) -> [(&'static str, u32); 21] {
-        [
-            ("CAPACITY", self.capacity as u32),
-            ("RUN_PAST", Self::PAST as u32),
-            ("RUN_ROWS", Self::ROWS as u32),
-            ("RUN_PREDICTED", Self::PREDICTED as u32),
-            ("RUN_CHANGES", Self::CHANGES as u32),
-            ("RUN_INVERSE_TEMPERATURE", Self::INVERSE_TEMPERATURE as u32),
-            ("RUN_TOP_K", Self::TOP_K as u32),
-            ("RUN_TOP_P", Self::TOP_P as u32),
-            ("RUN_UNIFORM", Self::UNIFORM as u32),
-            ("RUN_WANTS", Self::WANTS as u32),
-            ("RUN_HEADS", self.heads() as u32),
-            ("RUN_IDS", self.ids() as u32),
-            ("RUN_SEGMENTS", self.segments() as u32),
-            ("RUN_PREDICT", self.predict() as u32),
-            ("RUN_EDITS", self.edits() as u32),
-            ("EDIT_WORDS", self.edit_words() as u32),
-            ("WITHOUT_TOKEN", WITHOUT_TOKEN),
-            ("WITHOUT_POSITION", WITHOUT_POSITION),
-            ("WITHOUT_SEGMENT", WITHOUT_SEGMENT),
-            ("MASK_EDITED", MASK_EDITED),
-            ("ID_IS_DRAWN", ID_IS_DRAWN),
-        ]
-    }
 }
+
+/// The names that the WGSL has for the places that are the same in every layout, and for the bits of what a run changes.
+pub(super) const NAMES: [(&str, u32); 14] = [
+    ("RUN_PAST", RunLayout::PAST as u32),
+    ("RUN_ROWS", RunLayout::ROWS as u32),
+    ("RUN_PREDICTED", RunLayout::PREDICTED as u32),
+    ("RUN_CHANGES", RunLayout::CHANGES as u32),
+    ("RUN_INVERSE_TEMPERATURE", RunLayout::INVERSE_TEMPERATURE as u32),
+    ("RUN_TOP_K", RunLayout::TOP_K as u32),
+    ("RUN_TOP_P", RunLayout::TOP_P as u32),
+    ("RUN_UNIFORM", RunLayout::UNIFORM as u32),
+    ("RUN_IDS", RunLayout::IDS as u32),
+    ("WITHOUT_TOKEN", WITHOUT_TOKEN),
+    ("WITHOUT_POSITION", WITHOUT_POSITION),
+    ("WITHOUT_SEGMENT", WITHOUT_SEGMENT),
+    ("MASK_EDITED", MASK_EDITED),
+    ("ID_IS_DRAWN", ID_IS_DRAWN),
+];
 
 /// What changes from run to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,8 +105,8 @@ impl RunWords {
         words[RunLayout::PAST] = past as u32;
         words[RunLayout::ROWS] = ids.len() as u32;
         words[RunLayout::PREDICTED] = predict.len() as u32;
-        words[RunLayout::WANTS..layout.heads()].fill(NONE);
-        words[layout.ids()..][..ids.len()].copy_from_slice(ids);
+        words[layout.wants()..layout.heads()].fill(NONE);
+        words[RunLayout::IDS..][..ids.len()].copy_from_slice(ids);
         words[layout.segments()..][..segments.len()].copy_from_slice(segments);
         words[layout.predict()..][..predict.len()].copy_from_slice(predict);
         let mut run = RunWords { layout, words };
@@ -164,7 +162,7 @@ impl RunWords {
 
     /// Asks for the activation of `slot`, to be written at `offset` of the trace.
     pub fn want(&mut self, slot: u32, offset: u32) {
-        self.words[RunLayout::WANTS + slot as usize] = offset;
+        self.words[slot as usize] = offset;
     }
 
     /// As the kernels read it.
@@ -196,7 +194,7 @@ impl RunWords {
         if slot == NONE {
             return None;
         }
-        let offset = self.words[RunLayout::WANTS + slot as usize];
+        let offset = self.words[slot as usize];
         (offset != NONE).then_some(offset as usize)
     }
 
@@ -227,7 +225,7 @@ impl RunWords {
 
     /// Whether a head of the block whose words begin at `words` is switched off.
     pub(super) fn is_off(&self, words: u32, head: usize) -> bool {
-        self.words[self.layout.heads() + words as usize + head / 32] >> (head % 32) & 1 == 1
+        self.words[words as usize + head / 32] >> (head % 32) & 1 == 1
     }
 
     /// Whether a query sees a key.
@@ -238,7 +236,7 @@ impl RunWords {
     }
 
     pub(super) fn id(&self, row: usize) -> usize {
-        self.words[self.layout.ids() + row] as usize
+        self.words[RunLayout::IDS + row] as usize
     }
 
     pub(super) fn segment(&self, row: usize) -> usize {

@@ -118,7 +118,7 @@ pub(super) fn computed_by_twin(case: &Case, twin: impl Fn(&mut Memory<'_>)) -> (
 
 /// Runs a case on the GPU and by `twin`; all of the arena and of the trace must be alike.
 fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
-    let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
+    let text = source(case.op, case.weights.layout.weight_type, &case.widths);
     let theirs = computed_by(gpu, &gpu.pipeline(case.op.name(), &text), what, case);
     let (arena, trace) = computed_by_twin(case, twin);
     assert!(arena != case.arena || trace.iter().any(|value| *value != 0.0), "{what}: the twin does nothing");
@@ -136,6 +136,11 @@ fn run(capacity: usize, wants: usize, past: usize, rows: usize, predict: &[u32])
     let ids: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 40).collect();
     let segments: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
     RunWords::new(RunLayout { capacity, wants, heads: 2 }, past, &ids, &segments, predict)
+}
+
+/// Where a run of `linear_case` says where the map is traced.
+fn traced(shape: &linear::Shape) -> u32 {
+    RunLayout { capacity: shape.capacity as usize, wants: 1, heads: 2 }.slot(0)
 }
 
 fn linear_case(
@@ -157,7 +162,9 @@ fn linear_case(
     let y = values + capacity * outputs;
     let arena = filled(y + capacity * outputs, 5);
     let mut vectors = weights.scales.clone();
-    let mut shape = linear::Shape::new(&weights.layout, which, x as u32, y as u32);
+    let predict: Vec<u32> = rows.clone().rev().step_by(2).map(|row| row as u32).collect();
+    let mut words = run(capacity, 1, rows.start, rows.len(), &predict);
+    let mut shape = linear::Shape::new(&weights.layout, &words.layout, which, x as u32, y as u32);
     if !vectors.is_empty() {
         shape.scale = 0;
     }
@@ -166,10 +173,8 @@ fn linear_case(
     shape.keys = keys as u32;
     shape.values = values as u32;
     change(&mut shape, &mut vectors, &weights, outputs);
-    let predict: Vec<u32> = rows.clone().rev().step_by(2).map(|row| row as u32).collect();
-    let mut words = run(capacity, 1, rows.start, rows.len(), &predict);
     let trace = rows.len() * outputs;
-    words.want(0, 0);
+    words.want(words.layout.slot(0), 0);
     let (tiled, grid) = shape.grid(&widths, which.count(&words));
     let op = if tiled { Op::LinearTile } else { Op::LinearVector };
     (Case { op, grid, shape: shape.words(), weights, vectors, arena, trace, run: words, widths }, shape)
@@ -183,64 +188,13 @@ fn push(vectors: &mut Vec<f32>, values: &[f32]) -> u32 {
 
 /// What a norm adds to a map: for each output the sum of its weights times gamma, and the bias with beta in it.
 fn folded(weights: &Stored, gamma: &[f32], beta: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
-    let mut vectors = Vec::new();
-    let shape = fold_shape(weights, gamma, beta, bias, &mut vectors);
-    let mut arena = vec![0.0; bias.len() * 2];
-    let run = run(1, 1, 0, 1, &[]);
-    let (vectors, trace) = (&vectors, &mut []);
-    fold::twin(&shape, &mut Memory { arena: &mut arena, weights, vectors, run: &run, trace });
-    let beta_weights = arena.split_off(bias.len());
-    (arena, beta_weights)
-}
-
-fn fold_shape(
-    weights: &Stored,
-    gamma: &[f32],
-    beta: &[f32],
-    bias: &[f32],
-    vectors: &mut Vec<f32>,
-) -> fold::Shape {
-    let Layout { inputs, outputs, .. } = weights.layout;
-    fold::Shape {
-        inputs: inputs as u32,
-        outputs: outputs as u32,
-        gamma: push(vectors, gamma),
-        beta: push(vectors, beta),
-        bias: if bias.is_empty() { NONE } else { push(vectors, bias) },
-        scale: if weights.scales.is_empty() { NONE } else { push(vectors, &weights.scales) },
-        y: 0,
-    }
-}
-
-#[test]
-fn folds_equal_their_twin() {
-    let gpu = gpu();
-    for widths in [Widths::NARROW, Widths::WIDE] {
-        for weight_type in TYPES {
-            for [inputs, outputs] in [[36, 108], [5, 3], [33, 129], [1, 1], [96, 65]] {
-                for biased in [true, false] {
-                    let weights = matrix(inputs, outputs, &widths, weight_type);
-                    let bias = filled(if biased { outputs } else { 0 }, 11);
-                    let mut vectors = Vec::new();
-                    let (gamma, beta) = (filled(inputs, 9), filled(inputs, 10));
-                    let shape = fold_shape(&weights, &gamma, &beta, &bias, &mut vectors);
-                    let case = Case {
-                        op: Op::Fold,
-                        grid: shape.grid(widths.tile_lanes),
-                        shape: shape.words(),
-                        weights,
-                        vectors,
-                        arena: vec![0.0; outputs * 2],
-                        trace: 1,
-                        run: run(1, 1, 0, 1, &[]),
-                        widths,
-                    };
-                    let what = format!("fold {inputs} x {outputs} {weight_type:?} {widths:?}");
-                    check(&gpu, &what, &case, |memory| fold::twin(&shape, memory));
-                }
-            }
-        }
-    }
+    let product = |x: &[f32], output: usize| {
+        let products = x.iter().enumerate().map(|(k, x)| x * weights.opened(k, output));
+        products.sum::<f32>() * weights.scale(output)
+    };
+    let outputs = 0..bias.len();
+    let gamma_weights = outputs.clone().map(|output| product(gamma, output)).collect();
+    (gamma_weights, outputs.map(|output| product(beta, output) + bias[output]).collect())
 }
 
 fn plain(shape: &mut linear::Shape) {
@@ -267,7 +221,7 @@ fn linear_maps_equal_their_twin() {
                     |shape, vectors, _, outputs| {
                         plain(shape);
                         shape.bias = push(vectors, &filled(outputs, 8));
-                        shape.want = 0;
+                        shape.want = traced(shape);
                     },
                 );
                 if weight_type == WeightType::Int8 {
@@ -315,7 +269,7 @@ fn norms_residuals_and_activations_equal_their_twin() {
                         shape.residual_stats = residual_stats;
                         shape.residual_gamma = push(vectors, &filled(outputs, 12));
                         shape.residual_beta = push(vectors, &filled(outputs, 13));
-                        shape.want = 0;
+                        shape.want = traced(shape);
                     },
                 );
                 check(&gpu, &what, &case, |memory| linear::twin(&shape, memory));
@@ -334,7 +288,7 @@ fn queries_keys_and_values_go_to_their_places() {
                 linear_case(4..4 + rows, size, WeightType::F16, widths, Rows::New, |shape, _, _, _| {
                     shape.residual = NONE;
                     shape.residual_stats = NONE;
-                    shape.want = 0;
+                    shape.want = traced(shape);
                 });
             check(&gpu, &format!("qkv of {rows} rows"), &case, |memory| linear::twin(&shape, memory));
         }
@@ -378,9 +332,10 @@ fn attention_equals_its_twin() {
                 let width = capacity * heads * size;
                 let mut words = run(capacity, 2, past, rows, &[]);
                 let map = heads * rows * keys;
-                words.want(1, map as u32);
+                let [want_scores, want_pattern] = [0, 1].map(|index| words.layout.slot(index));
+                words.want(want_pattern, map as u32);
                 if sight == Sight::Back {
-                    words.want(0, 0);
+                    words.want(want_scores, 0);
                 }
                 let shape = attention::Shape {
                     heads: heads as u32,
@@ -391,9 +346,11 @@ fn attention_equals_its_twin() {
                     keys: width as u32,
                     values: 2 * width as u32,
                     z: 3 * width as u32,
-                    want_scores: 0,
-                    want_pattern: 1,
-                    heads_off: 1,
+                    want_scores,
+                    want_pattern,
+                    heads_off: words.layout.heads() as u32 + 1,
+                    edits: words.layout.edits() as u32,
+                    capacity: capacity as u32,
                 };
                 words.ablate(&ablation, 1);
                 let case = Case {
@@ -428,6 +385,8 @@ fn embeddings_equal_their_twin() {
             let scale = if vectors.is_empty() { NONE } else { 0 };
             let position_table = push(&mut vectors, &filled(capacity * hidden, 14));
             let segment_table = if segments { push(&mut vectors, &filled(2 * hidden, 15)) } else { NONE };
+            let mut run = run(capacity, 3, 4, rows, &[]);
+            let [want_word, want_position, want_segment] = [0, 1, 2].map(|index| run.layout.slot(index));
             let shape = embed::Shape {
                 hidden: hidden as u32,
                 first,
@@ -437,13 +396,13 @@ fn embeddings_equal_their_twin() {
                 scale,
                 drawn: 1,
                 sum: 3,
-                want_word: 0,
-                want_position: 1,
-                want_segment: 2,
+                want_word,
+                want_position,
+                want_segment,
+                capacity: capacity as u32,
             };
-            let mut run = run(capacity, 3, 4, rows, &[]);
-            run.want(0, 0);
-            run.want(2, (rows * hidden) as u32);
+            run.want(want_word, 0);
+            run.want(want_segment, (rows * hidden) as u32);
             let mut arena = vec![0.0; 3 + capacity * hidden];
             if rows == 1 {
                 arena[1] = 33.0;
@@ -476,9 +435,10 @@ fn norms_equal_their_twin() {
         for (rows, hidden) in [(1, 1), (3, 36), (17, 5), (64, 129)] {
             let mut vectors = filled(hidden, 16);
             let beta = push(&mut vectors, &filled(hidden, 17));
-            let shape = norm::Shape { hidden: hidden as u32, x: 2, gamma: 0, beta, epsilon: 1e-6, want: 0 };
             let mut run = run(rows + 1, 1, 1, rows, &[]);
-            run.want(0, 0);
+            let want = run.layout.slot(0);
+            let shape = norm::Shape { hidden: hidden as u32, x: 2, gamma: 0, beta, epsilon: 1e-6, want };
+            run.want(want, 0);
             let case = Case {
                 op: Op::Norm,
                 grid: shape.grid(rows),
@@ -511,7 +471,6 @@ fn shapes_are_alike_on_both_sides() {
         (include_str!("linear.wgsl"), linear::Shape::FIELDS),
         (include_str!("attention.wgsl"), attention::Shape::FIELDS),
         (include_str!("norm.wgsl"), norm::Shape::FIELDS),
-        (include_str!("fold.wgsl"), fold::Shape::FIELDS),
         (include_str!("top.wgsl"), top::Shape::FIELDS),
         (include_str!("draw.wgsl"), draw::Shape::FIELDS),
     ] {

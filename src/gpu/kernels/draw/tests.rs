@@ -29,7 +29,7 @@ struct Sampler {
 impl Sampler {
     fn new(widths: Widths) -> Sampler {
         let gpu = gpu();
-        let pipeline = |op: Op| gpu.pipeline(op.name(), &source(op, WeightType::F32, &widths, &LAYOUT));
+        let pipeline = |op: Op| gpu.pipeline(op.name(), &source(op, WeightType::F32, &widths));
         let [part, row, draw] = [Op::TopPart, Op::TopRow, Op::Draw].map(pipeline);
         Sampler { gpu, widths, part, row, draw }
     }

@@ -32,7 +32,7 @@ pub(super) fn record(case: &Case, arena: &[f32], trace: &[f32]) {
     });
     // Lists of the best are copied and counted: they must be equal but for their sums.
     let relative = matches!(case.op, Op::TopPart | Op::TopRow | Op::Draw);
-    let text = source(case.op, case.weights.layout.weight_type, &case.widths, &case.run.layout);
+    let text = source(case.op, case.weights.layout.weight_type, &case.widths);
     let metadata = HashMap::from([
         ("source".to_owned(), text),
         ("grid".to_owned(), format!("{},{}", case.grid[0], case.grid[1])),
