@@ -17,7 +17,8 @@ mod worker;
 #[cfg(target_arch = "wasm32")]
 fn main() {
     let models = models::Models::default();
-    models.find_gpu();
+    let name = worker::get(&js_sys::global(), "name").as_string().unwrap_or_default();
+    models.find_gpu(cloze::trace::WeightType::named(&name));
     worker::start(models);
 }
 

@@ -150,11 +150,16 @@ fn own_weights(load: &Load) -> Option<WeightType> {
 }
 
 impl Models {
-    /// Asks for the GPU before anybody needs it: that takes as long as the page takes to start.
-    pub(crate) fn find_gpu(&self) {
+    /// Asks for the GPU before anybody needs it, and compiles kernels for `weights` if these are known: that takes as long as
+    /// the page takes to start.
+    pub(crate) fn find_gpu(&self, weights: Option<WeightType>) {
         let gpu = Rc::clone(&self.gpu);
-        // Whoever needs it learns why there is none.
-        spawn_local(async move { drop(gpu.device().await) });
+        spawn_local(async move {
+            // Whoever needs it learns why there is none.
+            if let (Ok(gpu), Some(weights)) = (gpu.device().await, weights) {
+                gpu.compile(weights);
+            }
+        });
     }
 
     /// Loads a checkpoint: on the GPU, unless the CPU is asked for or the GPU is of no use.
