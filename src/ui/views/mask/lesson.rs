@@ -74,16 +74,21 @@ impl Lesson {
             (!text.trim().is_empty()).then_some(())?;
             Some(request(text, top_k.get(), Some(layers.get()?)))
         });
+        let whole = follow(app, Family::Bert, whole.into());
+        let answered = Memo::new(move |_| whole.run.with(Option::is_some));
         let right_covered = Memo::new(move |_| {
+            // What the answer is compared with comes after the answer.
+            answered.get().then_some(())?;
             let text = app.state.with(|state| state.mask.covered_input())?;
             let layers = layers.get()?;
             Some(request(text, top_k.get(), cover.get().then_some(layers)))
         });
-        let whole = follow(app, Family::Bert, whole.into());
         let Following { run: covered_run, busy: covered_busy, .. } =
             follow(app, Family::Bert, right_covered.into());
 
-        let coverable = Memo::new(move |_| right_covered.with(Option::is_some));
+        let coverable = Memo::new(move |_| {
+            layers.with(Option::is_some) && app.state.with(|state| state.mask.covered_input().is_some())
+        });
         // Until the figure's values are there, the whole sentence stays.
         let covered = Memo::new(move |_| {
             let drawn = covered_run.with(|run| run.as_ref().is_some_and(|run| !run.activations.is_empty()));
