@@ -30,13 +30,6 @@ struct Line<'a> {
     of_output: bool,
 }
 
-impl Line<'_> {
-    /// The output of the number at `index` of the line.
-    fn output(&self, index: usize) -> usize {
-        if self.of_output { self.output } else { self.output + index }
-    }
-}
-
 impl<'a> Packing<'a> {
     /// A matrix, and for each of its parts the numbers.
     pub(super) fn new(matrix: &'a MatrixPlan, parts: &'a [Numbers<'a>]) -> Packing<'a> {
@@ -98,8 +91,12 @@ impl<'a> Packing<'a> {
             WeightType::Int8 => self.packed(panels, |line, packed: &mut Vec<i8>| {
                 values.clear();
                 line.numbers.read(line.indices.clone(), &mut values);
-                let scaled = values.iter().enumerate();
-                packed.extend(scaled.map(|(index, value)| rounded(*value, scales[line.output(index)])));
+                let scales = &scales[line.output..];
+                if line.of_output {
+                    packed.extend(values.iter().map(|value| rounded(*value, scales[0])));
+                } else {
+                    packed.extend(values.iter().zip(scales).map(|(value, scale)| rounded(*value, *scale)));
+                }
             }),
         }
     }

@@ -65,9 +65,14 @@ impl Layout {
     }
 }
 
-/// A number in 8 bits, where its output has this scale.
+/// A number in 8 bits, where its output has this scale: the nearest whole number, of two the one farther from 0.
 pub(super) fn rounded(value: f32, scale: f32) -> i8 {
-    if scale > 0.0 { (value / scale).round().clamp(-127.0, 127.0) as i8 } else { 0 }
+    if scale <= 0.0 {
+        return 0;
+    }
+    // As `f32::round`, which WebAssembly has no instruction for: just less than a half, so that the sum does not round up.
+    let scaled = value / scale;
+    (scaled + 0.499_999_97_f32.copysign(scaled)).clamp(-127.0, 127.0) as i8
 }
 
 /// A matrix as the kernels read it, for their twins.
@@ -157,6 +162,14 @@ mod tests {
                     assert!((outputs..padded).all(|output| stored.opened(k, output) == 0.0));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn eight_bits_are_those_of_the_nearest_whole_number() {
+        let halves = (-256..=256).map(|half| half as f32 / 2.0);
+        for value in halves.flat_map(|value| [value.next_down(), value, value.next_up()]) {
+            assert_eq!(rounded(value, 1.0), value.round().clamp(-127.0, 127.0) as i8, "{value}");
         }
     }
 
