@@ -694,6 +694,7 @@ fn what_the_run_before_computed_is_there_without_running_again() {
 fn a_run_makes_nothing_on_the_gpu() {
     let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
     let engine = Engine::Gpu(Rc::clone(&gpu));
+    let mut compiled = None;
     for name in ["bert", "gpt"] {
         let models = root().join("assets/models").join(name);
         let model =
@@ -704,6 +705,11 @@ fn a_run_makes_nothing_on_the_gpu() {
         run(&model, &RunRequest { text: long, want: want.clone(), ..RunRequest::default() });
         let made = gpu.made();
         assert!(made.pipelines > 0 && made.buffers > 0 && made.bind_groups > 0, "{made:?}");
+        let before = compiled.replace(made.pipelines);
+        assert!(
+            before.is_none_or(|before| before == made.pipelines),
+            "{name} finds the kernels of another compiled"
+        );
         for text in
             ["The cat", "The cat [MASK] on the mat.", "One two three four five six seven eight nine ten"]
         {

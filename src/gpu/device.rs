@@ -72,7 +72,7 @@ pub struct Gpu {
     name: String,
     software: bool,
     made: Cell<Made>,
-    /// Bytes of all buffers.
+    /// Bytes of all buffers that were asked for.
     bytes: Cell<u64>,
     fault: Arc<Mutex<Option<GpuError>>>,
 }
@@ -223,11 +223,6 @@ impl Gpu {
         Ok(self.device.create_buffer_init(&BufferInitDescriptor { label: Some(label), contents, usage }))
     }
 
-    /// The bytes of all buffers that were asked for so far.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.get()
-    }
-
     /// Counts a buffer, if it may be bound.
     fn fits(&self, needed: u64, usage: BufferUsages) -> Result<(), GpuError> {
         let shaders = usage.contains(BufferUsages::STORAGE);
@@ -268,20 +263,20 @@ impl Gpu {
     }
 
     /// Does `work`, and catches what the GPU refuses of it: that comes when the GPU is done with what it was given before.
-    /// `needed` are the bytes that are asked for.
     pub(super) fn guarded<T>(
         &self,
-        needed: impl FnOnce() -> u64 + 'static,
         work: impl FnOnce() -> Result<T, GpuError>,
     ) -> Result<(T, Verdict), GpuError> {
         let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let before = self.bytes.get();
         let outcome = work();
+        let needed = self.bytes.get() - before;
         // Both at once, before anything is awaited: another model may open scopes of its own meanwhile.
         let (memory, validation) = (memory.pop(), validation.pop());
         let verdict = async move {
             if memory.await.is_some() {
-                return Err(GpuError::OutOfMemory { needed: needed() });
+                return Err(GpuError::OutOfMemory { needed });
             }
             match validation.await {
                 Some(error) => Err(GpuError::Failed(error.to_string())),

@@ -37,13 +37,8 @@ impl Loading {
     pub fn new(gpu: Rc<Gpu>, checkpoint: &Checkpoint, weight_type: WeightType) -> Result<Loading, GpuError> {
         gpu.compile(weight_type);
         let plan = Plan::new(checkpoint, weight_type, gpu.widths(), gpu.max_table());
-        let before = gpu.bytes();
         let device = Rc::clone(&gpu);
-        let needed = {
-            let device = Rc::clone(&gpu);
-            move || device.bytes() - before
-        };
-        let (model, room) = device.guarded(needed, || GpuModel::make(gpu, plan))?;
+        let (model, room) = device.guarded(|| GpuModel::make(gpu, plan))?;
         Ok(Loading { model, room: Some(room), kept: BTreeMap::new() })
     }
 
@@ -142,7 +137,7 @@ impl Loading {
             room.await?;
         }
         let trace = model.trace();
-        let ((), verdict) = model.gpu.guarded(|| 0, || fold(&model, &trace))?;
+        let ((), verdict) = model.gpu.guarded(|| fold(&model, &trace))?;
         verdict.await?;
         match model.gpu.fault() {
             Some(fault) => Err(fault),
@@ -165,29 +160,19 @@ fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
         let (inputs, outputs) = (layout.inputs as u32, layout.outputs as u32);
         let mut bindings = Vec::new();
         for (row, vector, bias) in [(0, *gamma, NONE), (1, *beta, *bias)] {
-            let x = row * inputs;
-            encoder.copy_buffer_to_buffer(
-                vectors,
-                bytes(vector as usize),
-                arena,
-                bytes(x as usize),
-                bytes(layout.inputs),
-            );
-            let mut shape =
-                linear::Shape::new(layout, &plan.layout, Rows::First, x, 2 * inputs + row * outputs);
+            let (x, y) = (row * inputs, 2 * inputs + row * outputs);
+            let [from, to] = [vector, x].map(|at| bytes(at as usize));
+            encoder.copy_buffer_to_buffer(vectors, from, arena, to, bytes(layout.inputs));
+            let mut shape = linear::Shape::new(layout, &plan.layout, Rows::First, x, y);
             (shape.scale, shape.bias) = (*scale, bias);
             let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
-            let [x, y] = shape.grid(&plan.widths, 1).1;
-            bindings.push((
-                gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]),
-                x,
-                y,
-            ));
+            let bound = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]);
+            bindings.push((bound, shape.grid(&plan.widths, 1).1));
         }
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
         pass.set_pipeline(gpu.kernel(Op::LinearVector, plan.weight_type));
-        for (bindings, x, y) in &bindings {
-            pass.set_bind_group(0, bindings, &[]);
+        for (bound, [x, y]) in &bindings {
+            pass.set_bind_group(0, bound, &[]);
             pass.dispatch_workgroups(*x, *y, 1);
         }
         drop(pass);

@@ -17,6 +17,7 @@ mod worker;
 #[cfg(target_arch = "wasm32")]
 fn main() {
     let models = models::Models::default();
+    // The page names its worker after the weights that it is going to ask for (`www/worker.js`).
     let name = worker::get(&js_sys::global(), "name").as_string().unwrap_or_default();
     models.find_gpu(cloze::trace::WeightType::named(&name));
     worker::start(models);
