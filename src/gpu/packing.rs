@@ -7,7 +7,7 @@ use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::plan::MatrixPlan;
 use super::weights::{Layout, WeightType, rounded};
-use crate::checkpoint::Numbers;
+use crate::checkpoint::{Matrix, Numbers};
 
 /// A matrix with the numbers of its parts.
 pub(super) struct Packing<'a> {
@@ -33,9 +33,8 @@ struct Line<'a> {
 impl<'a> Packing<'a> {
     /// A matrix, and for each of its parts the numbers.
     pub(super) fn new(matrix: &'a MatrixPlan, parts: &'a [Numbers<'a>]) -> Packing<'a> {
-        let by_output = |(numbers, place): (&Numbers<'_>, &crate::checkpoint::Matrix)| {
-            numbers.scaled_by_row() == Some(place.transposed)
-        };
+        let by_output =
+            |(numbers, place): (&Numbers<'_>, &Matrix)| numbers.scaled_by_row() == Some(place.transposed);
         let whole =
             matrix.layout.weight_type == WeightType::Int8 && parts.iter().zip(&matrix.parts).all(by_output);
         Packing { matrix, parts, whole }
@@ -47,18 +46,18 @@ impl<'a> Packing<'a> {
         if weight_type != WeightType::Int8 {
             return Vec::new();
         }
+        if self.whole {
+            // All inputs of an output have the factor of the first.
+            let of_first = self.lines(0..outputs).filter(|line| line.input == 0);
+            let factors = |line: Line<'a>| {
+                let outputs = if line.of_output { 1 } else { line.indices.len() };
+                line.indices.take(outputs).map(move |index| line.numbers.factor(index))
+            };
+            return of_first.flat_map(factors).collect();
+        }
         let mut scales = vec![0.0_f32; outputs];
         let mut values = Vec::with_capacity(inputs.max(outputs));
         for line in self.lines(0..outputs) {
-            if self.whole {
-                let outputs = if line.of_output { 1 } else { line.indices.len() };
-                let factors = (line.indices.start..).map(|index| line.numbers.factor(index));
-                scales[line.output..][..outputs]
-                    .iter_mut()
-                    .zip(factors)
-                    .for_each(|(scale, factor)| *scale = factor);
-                continue;
-            }
             values.clear();
             line.numbers.read(line.indices.clone(), &mut values);
             if line.of_output {
@@ -69,9 +68,7 @@ impl<'a> Packing<'a> {
                 }
             }
         }
-        if !self.whole {
-            scales.iter_mut().for_each(|most| *most /= 127.0);
-        }
+        scales.iter_mut().for_each(|most| *most /= 127.0);
         scales
     }
 
@@ -135,7 +132,7 @@ impl<'a> Packing<'a> {
     }
 
     /// The lines that some outputs are made of.
-    fn lines(&self, outputs: Range<usize>) -> impl Iterator<Item = Line<'_>> {
+    fn lines(&self, outputs: Range<usize>) -> impl Iterator<Item = Line<'a>> {
         let MatrixPlan { parts: places, first, .. } = self.matrix;
         let width = places.first().map_or(1, |place| place.cols).max(1);
         let columns = first + outputs.start..first + outputs.end;
@@ -143,12 +140,10 @@ impl<'a> Packing<'a> {
             let begin = columns.start.max(part * width);
             let own = begin..columns.end.min((part + 1) * width).max(begin);
             let inputs = place.rows;
-            let count = if place.transposed {
-                own.len()
-            } else if own.is_empty() {
-                0
-            } else {
-                inputs
+            let count = match own.is_empty() {
+                true => 0,
+                false if place.transposed => own.len(),
+                false => inputs,
             };
             (0..count).map(move |number| {
                 let of_output = place.transposed;
@@ -169,7 +164,7 @@ mod tests {
     use super::super::kernels::{NONE, Widths};
     use super::super::weights::Stored;
     use super::*;
-    use crate::checkpoint::{Matrix, NumberType, Scale, Tensor};
+    use crate::checkpoint::{NumberType, Scale, Tensor};
 
     const FILES: [NumberType; 4] = [NumberType::F32, NumberType::F16, NumberType::Bf16, NumberType::I8];
 

@@ -1,6 +1,6 @@
 //! A forward pass as a list of dispatches, laid out in memory before anything runs.
 //!
-//! Plain data: [`super::builder`] writes it, [`super::execute`] makes pipelines, buffers and bind groups of it, once.
+//! Plain data: [`super::builder`] writes it, [`super::execute`] makes buffers and bind groups of it, once.
 
 use std::ops::Range;
 

@@ -55,9 +55,9 @@ function noteFirsts() {
 }
 
 /**
- * Milliseconds of a start with an empty cache, in a browser that was at rest: from navigation to the first prediction on the screen, and from when the model's
- * bytes were there to the engine's first answer and to the screen. The engine's program is compiled and the GPU asked for
- * while the page starts, its kernels while the bytes arrive.
+ * Milliseconds of a start with an empty cache, in a browser that was at rest: from navigation to the first prediction on the
+ * screen, and from when the model's bytes were there to the engine's first answer and to the screen. The engine's program and
+ * its kernels are compiled, and the GPU asked for, while the page starts.
  */
 async function coldStart(browser, origin) {
   const { page } = await newPage(browser);
