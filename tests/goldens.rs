@@ -12,7 +12,7 @@ use cloze::checkpoint::{Checkpoint, Header, NumberType};
 use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling};
 use cloze::engine::{Loader, Reference, Session};
 use cloze::gpu::kernels::Widths;
-use cloze::gpu::{Gpu, Layout, Stored};
+use cloze::gpu::{Gpu, Layout, Stored, Traits};
 use cloze::hub::{Files, Vocabulary};
 use cloze::lesson::sampling::softmax;
 use cloze::trace::{
@@ -40,7 +40,8 @@ impl Engine {
 
     /// With the kernels that a real GPU gets, whatever the adapter is.
     fn wide() -> Engine {
-        Engine::Gpu(Rc::new(pollster::block_on(Gpu::new(Some(false))).expect("there is a Vulkan adapter")))
+        let traits = Traits { software: false, subgroup: 0 };
+        Engine::Gpu(Rc::new(pollster::block_on(Gpu::new(Some(traits))).expect("there is a Vulkan adapter")))
     }
 
     /// The CPU, and the GPU with either form of its kernels.

@@ -8,12 +8,24 @@ const early = [];
 const keep = (event) => early.push(event.data);
 addEventListener("message", keep);
 
+/** Devices have subgroups wherever their adapter does: wgpu does not know yet that browsers have a word for them. */
+function withSubgroups() {
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = function ({ requiredFeatures = [], ...others } = {}) {
+    const subgroups = this.features.has("subgroups") ? ["subgroups"] : [];
+    return requestDevice.call(this, { requiredFeatures: [...requiredFeatures, ...subgroups], ...others });
+  };
+}
+
 /** The program's name, with the answer to the request for it. */
 async function choose() {
   if (location.search !== "?cpu" && navigator.gpu) {
     // On its way while the browser looks for an adapter.
     const wasm = fetch("./engine_bg.wasm");
-    if (await navigator.gpu.requestAdapter().catch(() => null)) return ["engine", wasm];
+    if (await navigator.gpu.requestAdapter().catch(() => null)) {
+      withSubgroups();
+      return ["engine", wasm];
+    }
   }
   return ["cpu", fetch("./cpu_bg.wasm")];
 }

@@ -12,7 +12,7 @@ use wgpu::{
     PipelineLayout,
 };
 
-use super::kernels::{Op, Widths, source};
+use super::kernels::{ENABLE_SUBGROUPS, Op, Widths, source};
 use super::weights::WeightType;
 
 /// Why the GPU did not compute.
@@ -57,6 +57,15 @@ pub struct Made {
     pub bind_groups: usize,
 }
 
+/// What of an adapter the kernels are chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// Whether it is software: few wide lanes that dislike to wait for each other.
+    pub software: bool,
+    /// The least number of invocations in one of its subgroups; 0 if it has none.
+    pub subgroup: u32,
+}
+
 /// A device with everything that is needed to compute on it.
 pub struct Gpu {
     device: wgpu::Device,
@@ -70,7 +79,7 @@ pub struct Gpu {
     /// The most bytes that a part of a table of words may have.
     max_table: u64,
     name: String,
-    software: bool,
+    traits: Traits,
     made: Cell<Made>,
     /// Bytes of all buffers that were asked for.
     bytes: Cell<u64>,
@@ -78,12 +87,12 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Asks for the fastest adapter and all that it allows. Browsers do not always tell whether it is `software`; who
-    /// knows says so.
+    /// Asks for the fastest adapter and all that it allows. Not all of its `traits` that a browser tells come to us by
+    /// way of wgpu; who knows them says them.
     ///
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::NoDevice`].
-    pub async fn new(software: Option<bool>) -> Result<Gpu, GpuError> {
+    pub async fn new(traits: Option<Traits>) -> Result<Gpu, GpuError> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
@@ -93,7 +102,7 @@ impl Gpu {
         let info = adapter.get_info();
         let limits = adapter.limits();
         // Where the GPU can be asked for the time, a reader can see what each kernel takes.
-        let features = adapter.features() & wgpu::Features::TIMESTAMP_QUERY;
+        let features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cloze"),
             required_features: features,
@@ -114,7 +123,10 @@ impl Gpu {
         device.set_device_lost_callback(move |_, message| {
             note(&lost, GpuError::Lost(message));
         });
-        let software = software.unwrap_or(info.device_type == wgpu::DeviceType::Cpu);
+        let traits = traits.unwrap_or(Traits {
+            software: info.device_type == wgpu::DeviceType::Cpu,
+            subgroup: if features.contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 0 },
+        });
         let bindings = bindings(&device);
         let pipelines = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("kernels"),
@@ -130,7 +142,7 @@ impl Gpu {
             max_table: max_binding(&limits),
             limits,
             name: info.name,
-            software,
+            traits,
             made: Cell::default(),
             bytes: Cell::default(),
             fault,
@@ -148,14 +160,18 @@ impl Gpu {
         &self.name
     }
 
-    /// Whether the adapter is software: few wide lanes that dislike to wait for each other.
+    /// Whether the adapter is software.
     pub fn software(&self) -> bool {
-        self.software
+        self.traits.software
     }
 
     /// How kernels are made for it.
     pub(super) fn widths(&self) -> Widths {
-        if self.software { Widths::NARROW } else { Widths::WIDE }
+        match self.traits {
+            Traits { software: false, .. } => Widths::WIDE,
+            Traits { subgroup: Widths::SUBGROUP.., .. } => Widths::NARROW_SUBGROUPS,
+            Traits { .. } => Widths::NARROW,
+        }
     }
 
     /// Begins to compile the kernels of a first run, for weights of a type, where that was not done yet.
@@ -237,6 +253,9 @@ impl Gpu {
     /// The compute pipeline of `source`, whose entry point is `main`.
     pub(super) fn pipeline(&self, label: &str, source: &str) -> ComputePipeline {
         self.count(|made| made.pipelines += 1);
+        // naga knows the operations of subgroups, but not the line that a browser wants before them.
+        let source =
+            if cfg!(target_arch = "wasm32") { source } else { source.trim_start_matches(ENABLE_SUBGROUPS) };
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(label),
             source: wgpu::ShaderSource::Wgsl(source.into()),

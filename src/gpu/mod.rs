@@ -31,7 +31,7 @@ mod replay;
 mod weights;
 
 pub use decode::{DECODED, Drawn};
-pub use device::{Gpu, GpuError, Made};
+pub use device::{Gpu, GpuError, Made, Traits};
 pub use execute::{GpuModel, Input, Output};
 pub use kernels::top::Best;
 pub use load::Loading;

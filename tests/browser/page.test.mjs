@@ -45,6 +45,12 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
       assert.ok(computes.length > 0 && grid.length === 2 && reads > 0 && writes > 0);
       assert.ok(ms === null || (ms >= 0 && ms < 60_000), `${kernel} took ${ms} ms`);
     }
+    // The device has them wherever the adapter does, and then software's tile is the form that uses them.
+    const subgroups = await page.evaluate(async () => {
+      const { features, info } = await navigator.gpu.requestAdapter();
+      return features.has("subgroups") && info.subgroupMinSize >= 4;
+    });
+    assert.equal(sources.linear_tile.startsWith("enable subgroups;"), subgroups);
     noProblems(problems);
   });
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use cloze::engine::protocol::Problem;
-use cloze::gpu::{Gpu as Device, GpuError};
+use cloze::gpu::{Gpu as Device, GpuError, Traits};
 use futures_util::lock::Mutex;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::*;
@@ -17,8 +17,8 @@ use crate::worker::{get, webgpu};
 pub(crate) struct Adapter {
     /// Vendor and architecture, or whatever the browser tells; empty if it tells nothing.
     pub name: String,
-    /// Whether it is software.
-    pub software: bool,
+    /// What kernels are chosen by.
+    pub traits: Traits,
 }
 
 /// The GPU, asked for when it is first needed.
@@ -64,9 +64,9 @@ impl Gpu {
             }
         }
         let adapter = find_adapter().await?;
-        let software = adapter.software;
+        let traits = adapter.traits;
         self.adapter.replace(Some(adapter));
-        let made = Rc::new(Device::new(Some(software)).await?);
+        let made = Rc::new(Device::new(Some(traits)).await?);
         *device = Some(Rc::clone(&made));
         Ok(made)
     }
@@ -93,5 +93,15 @@ async fn find_adapter() -> Result<Adapter, Problem> {
         get(&info, "isFallbackAdapter").is_truthy() || get(&adapter, "isFallbackAdapter").is_truthy();
     let software =
         fallback || ["swiftshader", "llvmpipe"].iter().any(|known| name.to_lowercase().contains(known));
-    Ok(Adapter { name, software })
+    Ok(Adapter { name, traits: Traits { software, subgroup: subgroup(&adapter, &info) } })
+}
+
+/// The least number of invocations in a subgroup; 0 where there are none, or the browser does not say. The device has them
+/// wherever the adapter does (`www/engine_loader.js`).
+fn subgroup(adapter: &JsValue, info: &JsValue) -> u32 {
+    let features = get(adapter, "features");
+    let has = |has: Function| has.call1(&features, &"subgroups".into());
+    let has = get(&features, "has").dyn_into().and_then(has).is_ok_and(|has| has.is_truthy());
+    let least = get(info, "subgroupMinSize").as_f64().unwrap_or_default();
+    if has { least as u32 } else { 0 }
 }

@@ -217,7 +217,7 @@ impl Models {
 
     async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {
         let (adapter, software) = match self.gpu.adapter() {
-            Some(adapter) => (Some(adapter.name), adapter.software),
+            Some(adapter) => (Some(adapter.name), adapter.traits.software),
             None => (None, false),
         };
         let instead = reason.map(|reason| Instead { reason, adapter, software });
@@ -317,7 +317,7 @@ impl Models {
             engine: model.session().engine(),
             weights: model.session().weights(),
             settled: model.settled.get(),
-            software: adapter.as_ref().is_some_and(|adapter| adapter.software),
+            software: adapter.as_ref().is_some_and(|adapter| adapter.traits.software),
             adapter: adapter.map(|adapter| adapter.name),
             reason: None,
             self_check: model.self_check.get(),

@@ -113,6 +113,9 @@ impl Op {
 pub struct Widths {
     /// Whether invocations share what they read in their workgroup's memory: there is another form of some kernels for that.
     pub shares: bool,
+    /// Whether four invocations hand each other what they read, as one subgroup: there is another form of some kernels for
+    /// that too.
+    pub subgroups: bool,
     /// Up to so many rows of a linear map are computed one by one: a tile that is nearly empty costs as much as a full one.
     pub few_rows: usize,
     /// Fours of outputs side by side in one workgroup, where there are many rows.
@@ -135,6 +138,7 @@ impl Widths {
     /// Few and independent, for software that runs a handful of invocations at once.
     pub const NARROW: Widths = Widths {
         shares: false,
+        subgroups: false,
         few_rows: 2,
         tile_lanes: 16,
         vector_lanes: 16,
@@ -144,9 +148,14 @@ impl Widths {
         row_lanes: 4,
         sort_lanes: 4,
     };
+    /// As [`Widths::NARROW`], where subgroups have at least [`Widths::SUBGROUP`] invocations.
+    pub const NARROW_SUBGROUPS: Widths = Widths { subgroups: true, ..Widths::NARROW };
+    /// Invocations that hand each other what they read.
+    pub const SUBGROUP: u32 = 4;
     /// Many, for a GPU that hides the way to memory behind other work.
     pub const WIDE: Widths = Widths {
         shares: true,
+        subgroups: false,
         few_rows: 16,
         tile_lanes: 16,
         vector_lanes: 1,
@@ -190,6 +199,9 @@ pub struct Memory<'a> {
 /// How every kernel reads a matrix, whatever the type of its weights.
 const WEIGHTS: &str = include_str!("weights.wgsl");
 
+/// How the WGSL of a kernel begins that uses subgroups.
+pub(super) const ENABLE_SUBGROUPS: &str = "enable subgroups;\n";
+
 /// The WGSL of a kernel: its constants, what it shares with others, and its file. It is the same for all checkpoints: whatever
 /// is theirs stands in the shape of each dispatch.
 pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
@@ -214,16 +226,21 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
     ];
     let (parts, names): (&[&str], &[(&str, u32)]) = match op {
         Op::Embed => (&[weight_type.source(), WEIGHTS, include_str!("embed.wgsl")], &[]),
+        Op::LinearTile if widths.shares => (
+            &[include_str!("linear.wgsl"), weight_type.source(), WEIGHTS, include_str!("linear_tile.wgsl")],
+            &linear::NAMES,
+        ),
         Op::LinearTile => (
             &[
                 include_str!("linear.wgsl"),
                 weight_type.source(),
                 WEIGHTS,
-                if widths.shares {
-                    include_str!("linear_tile.wgsl")
+                if widths.subgroups {
+                    include_str!("rows_subgroup.wgsl")
                 } else {
-                    include_str!("linear_tile_software.wgsl")
+                    include_str!("rows_alone.wgsl")
                 },
+                include_str!("linear_tile_software.wgsl"),
             ],
             &linear::NAMES,
         ),
@@ -255,7 +272,8 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
         .filter(|(name, _)| body.contains(name))
         .map(|(name, value)| format!("const {name} = {value}u;\n"))
         .collect();
-    format!("{constants}\n{body}")
+    let enable = if body.contains("subgroupBroadcast(") { ENABLE_SUBGROUPS } else { "" };
+    format!("{enable}{constants}\n{body}")
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use record::record;
 const TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
 /// Numbers of rows around the sizes of tiles and workgroups.
 const ROWS: [usize; 7] = [1, 3, 17, 31, 64, 65, 127];
+/// All that the kernels of linear maps are made for.
+const WIDTHS: [Widths; 3] = [Widths::NARROW, Widths::NARROW_SUBGROUPS, Widths::WIDE];
 /// How far a value may lie from its twin's, relative to the largest.
 const TOLERANCE: f32 = 1e-4;
 
@@ -207,7 +209,7 @@ fn plain(shape: &mut linear::Shape) {
 fn linear_maps_equal_their_twin() {
     let gpu = gpu();
     let sizes = [[36, 108], [5, 3], [50, 36], [33, 129], [1, 1], [96, 65], [1100, 70], [300, 5], [1024, 8]];
-    for widths in [Widths::NARROW, Widths::WIDE] {
+    for widths in WIDTHS {
         for weight_type in TYPES {
             // The last three have more inputs than a workgroup has invocations.
             for (rows, size) in ROWS.into_iter().chain([widths.few_rows, 1]).zip(sizes) {
@@ -241,10 +243,12 @@ fn norms_residuals_and_activations_equal_their_twin() {
         [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh];
     for (index, activation) in activations.into_iter().enumerate() {
         for rows in [1, 9, 40] {
-            for weight_type in TYPES {
+            for (weight_type, widths) in
+                TYPES.into_iter().flat_map(|kind| WIDTHS.map(|widths| (kind, widths)))
+            {
                 let size = [[36, 36], [50, 12], [24, 70], [300, 20], [1100, 9]][index];
-                let what = format!("normed linear {rows} x {size:?} {activation:?} {weight_type:?}");
-                let widths = if index % 2 == 0 { Widths::WIDE } else { Widths::NARROW };
+                let what =
+                    format!("normed linear {rows} x {size:?} {activation:?} {weight_type:?} {widths:?}");
                 let (case, shape) = linear_case(
                     1..1 + rows,
                     size,

@@ -13,7 +13,9 @@ let gpu;
 async function device() {
   const adapter = await navigator.gpu.requestAdapter();
   const { maxStorageBufferBindingSize, maxBufferSize } = adapter.limits;
-  const device = await adapter.requestDevice({ requiredLimits: { maxStorageBufferBindingSize, maxBufferSize } });
+  const requiredFeatures = ["subgroups"].filter((feature) => adapter.features.has(feature));
+  const requiredLimits = { maxStorageBufferBindingSize, maxBufferSize };
+  const device = await adapter.requestDevice({ requiredFeatures, requiredLimits });
   const entries = BINDINGS.map((type, binding) => ({ binding, visibility: GPUShaderStage.COMPUTE, buffer: { type } }));
   const bindings = device.createBindGroupLayout({ entries });
   return { device, bindings, layout: device.createPipelineLayout({ bindGroupLayouts: [bindings] }), pipelines: new Map() };
