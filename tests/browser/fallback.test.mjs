@@ -53,6 +53,51 @@ describe("without WebGPU the CPU computes", { timeout: 300_000 }, () => {
     }
   });
 
+  test("products are fused with sums where the browser knows how, and computed as well where it does not", async () => {
+    // The first counts what the module of its own is asked for; the second is a browser that refuses the module.
+    const counted = (script) => `
+      self.products = 0;
+      const { Instance } = WebAssembly;
+      WebAssembly.Instance = function (...own) {
+        const { multiply } = new Instance(...own).exports;
+        return { exports: { multiply: (...all) => (self.products++, multiply(...all)) } };
+      };
+      WebAssembly.Instance.prototype = Instance.prototype;
+      ${script}`;
+    const refusing = (script) => `
+      self.products = 0;
+      const { Module } = WebAssembly;
+      WebAssembly.Module = function () { throw new WebAssembly.CompileError("unknown instruction"); };
+      WebAssembly.Module.prototype = Module.prototype;
+      ${script}`;
+    const outcomes = [];
+    for (const patch of [counted, refusing]) {
+      const patched = await serve({ patch: { "engine_loader.js": patch } });
+      const { page, problems } = await newPage(browser);
+      try {
+        await openCloze(page, patched.origin);
+        const want = ["blocks.0.attn.hook_pattern", "blocks.3.hook_resid_post", "logits"];
+        const { activations } = await ask(page, "run", { text: "The cat [MASK] on the mat, and the dog slept.", want });
+        // Of all workers, since the page may have begun with another.
+        const products = await Promise.all(page.workers().map((worker) => worker.evaluate(() => self.products)));
+        outcomes.push({ activations, products: Math.max(...products) });
+        noProblems(problems);
+      } finally {
+        await page.context().close();
+        await patched.close();
+      }
+    }
+    const [fused, plain] = outcomes;
+    assert.ok(fused.products > 100, `${fused.products} products were fused`);
+    assert.equal(plain.products, 0);
+    for (const [hook, { data }] of Object.entries(fused.activations)) {
+      for (const [index, value] of Object.values(data).entries()) {
+        const other = plain.activations[hook].data[index];
+        assert.ok(Math.abs(value - other) <= 1e-4 * Math.max(1, Math.abs(other)), `${hook}, ${index}: ${value} and ${other}`);
+      }
+    }
+  });
+
   test("from any sub-path of a server", () => check(`${server.origin}/some/sub/path`, "no-adapter"));
 
   test("an engine that cannot start is an error with a code, and the page says so", async () => {

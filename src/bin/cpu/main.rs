@@ -2,6 +2,8 @@
 //! cannot take. It speaks the same messages (`cloze::engine::protocol`).
 
 #[cfg(target_arch = "wasm32")]
+mod fused;
+#[cfg(target_arch = "wasm32")]
 mod models;
 #[cfg(target_arch = "wasm32")]
 #[path = "../worker/mod.rs"]
@@ -9,6 +11,7 @@ mod worker;
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
+    fused::install();
     worker::start(models::Models::default());
 }
 

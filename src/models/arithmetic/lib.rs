@@ -6,6 +6,7 @@
 //! files nothing is known here.
 
 mod attention;
+pub mod fused;
 mod panels;
 mod pointwise;
 mod rows;

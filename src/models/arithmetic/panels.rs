@@ -2,11 +2,13 @@
 
 use wide::f32x4;
 
+use super::fused;
+
 /// Vectors of four outputs that are computed together.
-const VECTORS: usize = 2;
+pub(crate) const VECTORS: usize = 2;
 
 /// Outputs that are computed together.
-const WIDTH: usize = 4 * VECTORS;
+pub(crate) const WIDTH: usize = 4 * VECTORS;
 
 /// Rows of the input that are computed together. Eight sums, two vectors of weights and four numbers of the input are what a
 /// processor's sixteen registers hold; with more, browsers put some into memory.
@@ -64,26 +66,64 @@ impl Panels {
 
     /// The same into parts of longer rows: `stride` numbers lie from one to the next.
     pub(crate) fn multiply_into(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize) {
-        let (inputs, outputs) = (self.inputs.max(1), self.outputs);
-        let start = |first: usize| -> [f32x4; VECTORS] {
-            let bias = |output: usize| bias.get(output).copied().unwrap_or_default();
-            std::array::from_fn(|at| f32x4::from([0, 1, 2, 3].map(|lane| bias(first + 4 * at + lane))))
-        };
-
-        let several = inputs * PANELS;
-        let grouped = if x.len() == inputs { self.panels.len() / several } else { 0 };
-        let (groups, panels) = self.panels.split_at(grouped * several);
-        for (panels, first) in groups.chunks(several).zip((0..).step_by(WIDTH * PANELS)) {
-            let width = (WIDTH * PANELS).min(outputs - first);
-            let start = std::array::from_fn(|at| start(first + WIDTH * at));
-            one_row(x, panels, &start, &mut y[first..][..width]);
+        let inputs = self.inputs.max(1);
+        if x.len() == inputs {
+            let done = self.multiply_row(x, bias, y);
+            self.multiply_blocks(x, bias, y, stride, done);
+            return;
         }
+        let fused = if fused::is_there() { x.len() - x.len() % (fused::ROWS * inputs) } else { 0 };
+        let (sixes, rest) = x.split_at(fused);
+        let done = self.multiply_sixes(sixes, bias, y, stride);
+        self.multiply_blocks(sixes, bias, y, stride, done);
+        if !rest.is_empty() {
+            self.multiply_blocks(rest, bias, &mut y[fused / inputs * stride..], stride, 0);
+        }
+    }
 
-        let packed = packed(x, inputs);
-        let firsts = (grouped * WIDTH * PANELS..outputs).step_by(WIDTH);
-        for (panel, first) in panels.chunks(inputs).zip(firsts) {
-            let width = WIDTH.min(outputs - first);
-            let start = start(first);
+    /// What is added to a panel's products, from an output on.
+    fn start(bias: &[f32], first: usize) -> [f32x4; VECTORS] {
+        let bias = |output: usize| bias.get(output).copied().unwrap_or_default();
+        std::array::from_fn(|at| f32x4::from([0, 1, 2, 3].map(|lane| bias(first + 4 * at + lane))))
+    }
+
+    /// A single row by as many panels as make whole groups; tells how many outputs that were.
+    fn multiply_row(&self, x: &[f32], bias: &[f32], y: &mut [f32]) -> usize {
+        let (several, width) = (x.len() * PANELS, WIDTH * PANELS);
+        let groups = self.panels.chunks_exact(several);
+        let done = groups.len() * width;
+        for (panels, first) in groups.zip((0..).step_by(width)) {
+            let start = std::array::from_fn(|at| Panels::start(bias, first + WIDTH * at));
+            let end = self.outputs.min(first + width);
+            one_row(x, panels, &start, &mut y[first..end]);
+        }
+        done
+    }
+
+    /// Sixes of rows by all whole panels, where that can be left to [`fused`]; tells how many outputs that were.
+    fn multiply_sixes(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize) -> usize {
+        let whole = self.outputs / WIDTH * WIDTH;
+        if x.is_empty() || whole == 0 {
+            return 0;
+        }
+        let none = if bias.is_empty() { vec![0.0; whole] } else { Vec::new() };
+        let bias = if bias.is_empty() { &none } else { bias };
+        let x = packed::<{ fused::ROWS }>(x, self.inputs);
+        let panels = &self.panels[..whole / WIDTH * self.inputs];
+        if fused::multiply(&x, panels, self.inputs, bias, y, stride) { whole } else { 0 }
+    }
+
+    /// Any rows by the panels from the output `first` on, which begins one.
+    fn multiply_blocks(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize, first: usize) {
+        let inputs = self.inputs.max(1);
+        if x.is_empty() || first >= self.outputs {
+            return;
+        }
+        let packed = packed::<ROWS>(x, inputs);
+        let panels = self.panels[first / WIDTH * inputs..].chunks(inputs);
+        for (panel, first) in panels.zip((first..).step_by(WIDTH)) {
+            let width = WIDTH.min(self.outputs - first);
+            let start = Panels::start(bias, first);
             for (x, row) in packed.chunks(ROWS * inputs).zip((0..).step_by(ROWS)) {
                 let y = &mut y[row * stride + first..];
                 match x.len() / inputs {
@@ -115,19 +155,19 @@ fn one_row(x: &[f32], panels: &[[f32x4; VECTORS]], start: &[[f32x4; VECTORS]; PA
     }
 }
 
-/// Every `ROWS` rows, and what is left of them, column after column.
-fn packed(x: &[f32], inputs: usize) -> Vec<f32> {
+/// Every `R` rows, column after column, and so what is left of them, at most three.
+fn packed<const R: usize>(x: &[f32], inputs: usize) -> Vec<f32> {
     fn columns<const R: usize>(x: &[f32], inputs: usize, into: &mut Vec<f32>) {
         let rows: [&[f32]; R] = std::array::from_fn(|row| &x[row * inputs..][..inputs]);
         into.extend((0..inputs).flat_map(|input| rows.map(|row| row[input])));
     }
     let mut packed = Vec::with_capacity(x.len());
-    for x in x.chunks(ROWS * inputs) {
+    for x in x.chunks(R * inputs) {
         match x.len() / inputs {
             1 => columns::<1>(x, inputs, &mut packed),
             2 => columns::<2>(x, inputs, &mut packed),
             3 => columns::<3>(x, inputs, &mut packed),
-            _ => columns::<ROWS>(x, inputs, &mut packed),
+            _ => columns::<R>(x, inputs, &mut packed),
         }
     }
     packed
