@@ -42,7 +42,10 @@ pub(super) struct Record {
     pub(super) licence: Option<String>,
     /// When it was last asked for, in ms since 1970.
     pub(super) used: f64,
-    /// Its files, by name.
+    /// Whether all of it had arrived, and nothing was given up since.
+    #[serde(default)]
+    pub(super) whole: bool,
+    /// Its files, by name, as far as they were begun.
     pub(super) files: BTreeMap<String, Stored>,
 }
 
@@ -88,7 +91,7 @@ mod tests {
         assert!(stored.is_whole(10) && !stored.is_whole(9) && !Stored::default().is_whole(0));
         assert!(stored.known().can_continue() && !Stored::default().known().can_continue());
         let files = BTreeMap::from([("config.json".to_owned(), stored)]);
-        let record = Record { edition, licence: Some("mit".to_owned()), used: 1.5, files };
+        let record = Record { edition, licence: Some("mit".to_owned()), used: 1.5, whole: true, files };
         let text = serde_json::to_string(&record).unwrap_or_default();
         assert_eq!(serde_json::from_str::<Record>(&text).ok(), Some(record));
     }

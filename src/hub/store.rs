@@ -92,8 +92,8 @@ impl Store {
         let mut records = self.records().await;
         records.sort_by(|(_, _, a), (_, _, b)| b.used.total_cmp(&a.used));
         let mut models = Vec::new();
-        for (_, handle, Record { edition, files, .. }) in records {
-            let (mut bytes, mut complete) = (0, !files.is_empty());
+        for (_, handle, Record { edition, files, whole, .. }) in records {
+            let (mut bytes, mut complete) = (0, whole);
             for (name, stored) in &files {
                 let length = file(&handle, name).await.map_or(0, |file| file.size() as u64);
                 bytes += length;
@@ -163,15 +163,20 @@ impl Folder {
 
     /// Notes what is known of a file.
     pub(super) async fn note(&self, name: &str, stored: Stored) {
-        self.record.borrow_mut().files.insert(name.to_owned(), stored);
+        {
+            let mut record = self.record.borrow_mut();
+            record.whole &= stored.sum.is_some();
+            record.files.insert(name.to_owned(), stored);
+        }
         self.write_record().await;
     }
 
-    /// Notes that the checkpoint is in use, and its licence where that is known; gives the one that is noted.
+    /// Notes that the checkpoint is in use, all of it, and its licence where that is known; gives the one that is noted.
     pub(super) async fn note_use(&self, licence: Option<String>) -> Option<String> {
         let noted = {
             let mut record = self.record.borrow_mut();
             record.used = js_sys::Date::now();
+            record.whole = true;
             record.licence = licence.or(record.licence.take());
             record.licence.clone()
         };
@@ -190,7 +195,12 @@ impl Folder {
 
     /// Forgets a file.
     pub(super) async fn forget(&self, name: &str) {
-        if self.record.borrow_mut().files.remove(name).is_some() {
+        let known = {
+            let mut record = self.record.borrow_mut();
+            record.whole = false;
+            record.files.remove(name).is_some()
+        };
+        if known {
             remove(&self.handle, name).await;
             self.write_record().await;
         }
