@@ -1,5 +1,7 @@
 //! Linear maps.
 
+use std::ops::Range;
+
 use wide::f32x4;
 
 use super::fused;
@@ -17,6 +19,9 @@ const ROWS: usize = 4;
 /// Panels that a single row is multiplied by side by side. Every weight is used once then, and comes from memory faster if it
 /// is read in several places.
 const PANELS: usize = 4;
+
+/// Bytes of weights that all rows are multiplied by before the next ones: they stay in the processor's second cache meanwhile.
+const NEAR: usize = 256 << 10;
 
 /// The weights of a linear map, `[in, out]`, in panels: eight outputs wide, each a row after the other (the packed panels of
 /// Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication").
@@ -69,15 +74,23 @@ impl Panels {
         let inputs = self.inputs.max(1);
         if x.len() == inputs {
             let done = self.multiply_row(x, bias, y);
-            self.multiply_blocks(x, bias, y, stride, done);
+            self.multiply_blocks(x, bias, y, stride, done..self.outputs);
             return;
         }
         let fused = if fused::is_there() { x.len() - x.len() % (fused::ROWS * inputs) } else { 0 };
         let (sixes, rest) = x.split_at(fused);
-        let done = self.multiply_sixes(sixes, bias, y, stride);
-        self.multiply_blocks(sixes, bias, y, stride, done);
-        if !rest.is_empty() {
-            self.multiply_blocks(rest, bias, &mut y[fused / inputs * stride..], stride, 0);
+        let in_sixes = packed::<{ fused::ROWS }>(sixes, inputs);
+        let rest = packed::<ROWS>(rest, inputs);
+        let several = (NEAR / (inputs * WIDTH * size_of::<f32>())).max(1) * WIDTH;
+        for first in (0..self.outputs).step_by(several) {
+            let end = self.outputs.min(first + several);
+            let done = self.multiply_sixes(&in_sixes, bias, y, stride, first..end);
+            if done < end && !sixes.is_empty() {
+                self.multiply_blocks(&packed::<ROWS>(sixes, inputs), bias, y, stride, done..end);
+            }
+            if !rest.is_empty() {
+                self.multiply_blocks(&rest, bias, &mut y[fused / inputs * stride..], stride, first..end);
+            }
         }
     }
 
@@ -100,31 +113,35 @@ impl Panels {
         done
     }
 
-    /// Sixes of rows by all whole panels, where that can be left to [`fused`]; tells how many outputs that were.
-    fn multiply_sixes(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize) -> usize {
-        let whole = self.outputs / WIDTH * WIDTH;
+    /// Packed sixes of rows by the whole panels of some outputs, where that can be left to [`fused`]; tells at which output it
+    /// has ended.
+    fn multiply_sixes(
+        &self,
+        x: &[f32],
+        bias: &[f32],
+        y: &mut [f32],
+        stride: usize,
+        outputs: Range<usize>,
+    ) -> usize {
+        let (first, whole) = (outputs.start, outputs.len() / WIDTH);
         if x.is_empty() || whole == 0 {
-            return 0;
+            return first;
         }
-        let none = if bias.is_empty() { vec![0.0; whole] } else { Vec::new() };
-        let bias = if bias.is_empty() { &none } else { bias };
-        let x = packed::<{ fused::ROWS }>(x, self.inputs);
-        let panels = &self.panels[..whole / WIDTH * self.inputs];
-        if fused::multiply(&x, panels, self.inputs, bias, y, stride) { whole } else { 0 }
+        let none = if bias.is_empty() { vec![0.0; whole * WIDTH] } else { Vec::new() };
+        let bias = if bias.is_empty() { &none } else { &bias[first..] };
+        let panels = &self.panels[first / WIDTH * self.inputs..][..whole * self.inputs];
+        let done = fused::multiply(x, panels, self.inputs, bias, &mut y[first..], stride);
+        if done { first + whole * WIDTH } else { first }
     }
 
-    /// Any rows by the panels from the output `first` on, which begins one.
-    fn multiply_blocks(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize, first: usize) {
+    /// Packed rows by the panels of some outputs.
+    fn multiply_blocks(&self, x: &[f32], bias: &[f32], y: &mut [f32], stride: usize, outputs: Range<usize>) {
         let inputs = self.inputs.max(1);
-        if x.is_empty() || first >= self.outputs {
-            return;
-        }
-        let packed = packed::<ROWS>(x, inputs);
-        let panels = self.panels[first / WIDTH * inputs..].chunks(inputs);
-        for (panel, first) in panels.zip((first..).step_by(WIDTH)) {
+        for first in outputs.step_by(WIDTH) {
+            let panel = &self.panels[first / WIDTH * inputs..][..inputs];
             let width = WIDTH.min(self.outputs - first);
             let start = Panels::start(bias, first);
-            for (x, row) in packed.chunks(ROWS * inputs).zip((0..).step_by(ROWS)) {
+            for (x, row) in x.chunks(ROWS * inputs).zip((0..).step_by(ROWS)) {
                 let y = &mut y[row * stride + first..];
                 match x.len() / inputs {
                     1 => block::<1>(x, panel, &start, y, stride, width),
