@@ -101,7 +101,7 @@ impl Gpu {
         let adapter = instance.request_adapter(&options).await.map_err(|_| GpuError::NoAdapter)?;
         let info = adapter.get_info();
         let limits = adapter.limits();
-        // Where the GPU can be asked for the time, a reader can see what each kernel takes.
+        // Where the GPU can be asked for the time, a reader can see what each kernel takes; subgroups are for software's tile.
         let features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("cloze"),

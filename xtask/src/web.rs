@@ -91,7 +91,8 @@ fn optimise(wasm_opt: &Path) -> Result<()> {
         let smaller = root().join("target").join("optimised.wasm");
         // The page was compiled for size already: -Oz would make it smaller, but larger once compressed.
         let page = program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("page"));
-        // What the compiler kept apart stays so: `block` in src/models/arithmetic/panels.rs takes twice as long within its caller.
+        // What the compiler kept apart stays so: `block` in src/models/arithmetic/panels.rs takes twice as long within its
+        // caller.
         let flags: &[&str] =
             if page { &["-O1"] } else { &["-O2", "--one-caller-inline-max-function-size", "64"] };
         run(command("node").arg(wasm_opt).args(flags).args(FEATURES).arg(&program).arg("-o").arg(&smaller))?;

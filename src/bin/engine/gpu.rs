@@ -100,8 +100,10 @@ async fn find_adapter() -> Result<Adapter, Problem> {
 /// wherever the adapter does (`www/engine_loader.js`).
 fn subgroup(adapter: &JsValue, info: &JsValue) -> u32 {
     let features = get(adapter, "features");
-    let has = |has: Function| has.call1(&features, &"subgroups".into());
-    let has = get(&features, "has").dyn_into().and_then(has).is_ok_and(|has| has.is_truthy());
-    let least = get(info, "subgroupMinSize").as_f64().unwrap_or_default();
-    if has { least as u32 } else { 0 }
+    let has = get(&features, "has").dyn_into::<Function>();
+    let answer = has.and_then(|has| has.call1(&features, &"subgroups".into()));
+    if !answer.is_ok_and(|answer| answer.is_truthy()) {
+        return 0;
+    }
+    get(info, "subgroupMinSize").as_f64().unwrap_or_default() as u32
 }

@@ -285,7 +285,7 @@ fn norms_residuals_and_activations_equal_their_twin() {
 #[test]
 fn queries_keys_and_values_go_to_their_places() {
     let gpu = gpu();
-    for widths in [Widths::NARROW, Widths::WIDE] {
+    for widths in WIDTHS {
         for rows in [1, 2, 13, 40] {
             let size = [20, 60];
             let (case, shape) =

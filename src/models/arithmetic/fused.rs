@@ -65,11 +65,7 @@ mod tests {
     use wasmi::{Engine, Linker, Memory, MemoryType, Module, Store};
 
     use super::*;
-    use crate::Panels;
-
-    fn noise(count: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
+    use crate::{Panels, noise};
 
     /// What the module makes of x, `[six, input, row of the six]`, weights, `[panel, input, 8]`, and a bias, in rows of `stride`.
     fn computed(x: &[f32], weights: &[f32], bias: &[f32], inputs: usize, stride: usize) -> Vec<f32> {

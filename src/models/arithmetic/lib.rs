@@ -15,3 +15,9 @@ pub use attention::Heads;
 pub use panels::Panels;
 pub use pointwise::{gelu, gelu_tanh, relu, silu, tanh};
 pub use rows::{layer_norm, softmax, sum_of_exponentials};
+
+/// Numbers from -1 to 1 that repeat themselves in every test.
+#[cfg(test)]
+fn noise(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0).collect()
+}

@@ -84,9 +84,11 @@ impl Panels {
         let several = (NEAR / (inputs * WIDTH * size_of::<f32>())).max(1) * WIDTH;
         for first in (0..self.outputs).step_by(several) {
             let end = self.outputs.min(first + several);
-            let done = self.multiply_sixes(&in_sixes, bias, y, stride, first..end);
-            if done < end && !sixes.is_empty() {
-                self.multiply_blocks(&packed::<ROWS>(sixes, inputs), bias, y, stride, done..end);
+            if !sixes.is_empty() {
+                let done = self.multiply_sixes(&in_sixes, bias, y, stride, first..end);
+                if done < end {
+                    self.multiply_blocks(&packed::<ROWS>(sixes, inputs), bias, y, stride, done..end);
+                }
             }
             if !rest.is_empty() {
                 self.multiply_blocks(&rest, bias, &mut y[fused / inputs * stride..], stride, first..end);
@@ -124,9 +126,6 @@ impl Panels {
         outputs: Range<usize>,
     ) -> usize {
         let (first, whole) = (outputs.start, outputs.len() / WIDTH);
-        if x.is_empty() || whole == 0 {
-            return first;
-        }
         let none = if bias.is_empty() { vec![0.0; whole * WIDTH] } else { Vec::new() };
         let bias = if bias.is_empty() { &none } else { &bias[first..] };
         let panels = &self.panels[first / WIDTH * self.inputs..][..whole * self.inputs];
@@ -233,10 +232,7 @@ fn put(sums: &[f32x4; VECTORS], y: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(count: usize) -> Vec<f32> {
-        (0..count).map(|i| ((i * 7919 + 13) % 1009) as f32 / 500.0 - 1.0).collect()
-    }
+    use crate::noise;
 
     fn check(rows: usize, inputs: usize, outputs: usize, with_bias: bool) {
         let (x, weights) = (noise(rows * inputs), noise(inputs * outputs));
