@@ -1,37 +1,36 @@
 //! A file server for `dist/` on this machine.
 
 use std::env;
-use std::fs::File;
-use std::path::{Component, Path, PathBuf};
-use std::thread;
+use std::path::Path;
 
-use anyhow::{Result, anyhow};
-use tiny_http::{Header, Method, Request, Response, Server};
+use anyhow::{Context, Result, anyhow};
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tower_http::services::ServeDir;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::web;
-
-/// A browser asks for a handful of files at once.
-const THREADS: usize = 4;
 
 /// Serves `dist/` on `port` until the person stops it, and opens it in a browser where there is one.
 ///
 /// # Errors
 /// If the port is taken.
 pub(crate) fn serve(port: u16, open_browser: bool) -> Result<()> {
-    let server = Server::http(("127.0.0.1", port))
-        .map_err(|error| anyhow!("port {port} cannot be used ({error}); choose another with --port"))?;
-    let address = format!("http://localhost:{port}");
-    println!("\nCloze is at {address} (Ctrl+C stops it)");
-    if open_browser && has_screen() && open::that_detached(&address).is_err() {
-        println!("No browser could be opened; open the address yourself.");
-    }
-    let folder = web::folder();
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| server.incoming_requests().for_each(|request| answer(&folder, request)));
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await;
+        let listener = listener
+            .map_err(|error| anyhow!("port {port} cannot be used ({error}); choose another with --port"))?;
+        let address = format!("http://localhost:{port}");
+        println!("\nCloze is at {address} (Ctrl+C stops it)");
+        if open_browser && has_screen() && open::that_detached(&address).is_err() {
+            println!("No browser could be opened; open the address yourself.");
         }
-    });
-    Ok(())
+        axum::serve(listener, files(&web::folder())).await.context("the server stopped")
+    })
 }
 
 /// Whether a browser has a screen to open on.
@@ -40,56 +39,74 @@ fn has_screen() -> bool {
     !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
 }
 
-fn answer(folder: &Path, request: Request) {
-    let file = match request.method() {
-        Method::Get | Method::Head => {
-            path_in(folder, request.url()).and_then(|path| Some((File::open(&path).ok()?, path)))
-        }
-        _ => None,
-    };
-    let outcome = match file {
-        Some((file, path)) => {
-            let kind = mime_guess::from_path(&path).first_or_octet_stream();
-            let headers = [("Content-Type", kind.as_ref()), ("Cache-Control", "no-cache")];
-            let headers =
-                headers.into_iter().filter_map(|(name, value)| Header::from_bytes(name, value).ok());
-            request.respond(headers.fold(Response::from_file(file), Response::with_header))
-        }
-        None => request.respond(Response::from_string("There is no such file.\n").with_status_code(404)),
-    };
-    // A browser that went away meanwhile is nobody to tell.
-    drop(outcome);
-}
-
-/// The file that a request's address means; none if it leads out of the folder or is no file.
-fn path_in(folder: &Path, url: &str) -> Option<PathBuf> {
-    let name = url.split(['?', '#']).next()?.trim_start_matches('/');
-    let name = Path::new(if name.is_empty() { "index.html" } else { name });
-    let plain = name.components().all(|component| matches!(component, Component::Normal(_)));
-    let path = folder.join(name);
-    (plain && path.is_file()).then_some(path)
+/// The files of a folder, which a browser asks for anew each time, since they change with every build.
+fn files(folder: &Path) -> Router {
+    let anew = SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Router::new().fallback_service(ServeDir::new(folder)).layer(anew)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
+    /// Serves this crate's folder while the tests run.
+    fn served() -> Result<SocketAddr, Box<dyn Error>> {
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0)))?;
+        let address = listener.local_addr()?;
+        thread::spawn(move || {
+            runtime
+                .block_on(async { axum::serve(listener, files(Path::new(env!("CARGO_MANIFEST_DIR")))).await })
+        });
+        Ok(address)
+    }
+
+    /// What is answered to a request for `url`.
+    fn get(address: SocketAddr, url: &str) -> Result<String, Box<dyn Error>> {
+        let mut connection = TcpStream::connect(address)?;
+        connection.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(connection, "GET {url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
     #[test]
-    fn only_files_of_the_folder_are_served() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    fn only_files_of_the_folder_are_served() -> Result<(), Box<dyn Error>> {
+        let address = served()?;
         for (url, found) in [
-            ("/Cargo.toml", Some("Cargo.toml")),
-            ("/Cargo.toml?v=1#part", Some("Cargo.toml")),
-            ("/src/main.rs", Some("src/main.rs")),
-            ("/src", None),
-            ("/", None),
-            ("/missing.js", None),
-            ("/../Cargo.toml", None),
-            ("/src/../../Cargo.toml", None),
-            ("//etc/passwd", None),
-            ("/./src/main.rs", None),
+            ("/Cargo.toml", true),
+            ("/Cargo.toml?v=1", true),
+            ("/src/main.rs", true),
+            ("/", false),
+            ("/missing.js", false),
+            ("/../Cargo.toml", false),
+            ("/src/../../Cargo.toml", false),
+            ("/src/%2e%2e/%2e%2e/Cargo.toml", false),
+            ("//etc/passwd", false),
         ] {
-            assert_eq!(path_in(folder, url), found.map(|name| folder.join(name)), "{url}");
+            let answer = get(address, url)?;
+            let status = if found { "HTTP/1.1 200" } else { "HTTP/1.1 404" };
+            assert!(answer.starts_with(status), "{url}: {answer}");
+            assert!(answer.to_lowercase().contains("cache-control: no-cache"), "{url}: {answer}");
         }
+        Ok(())
+    }
+
+    #[test]
+    fn connections_that_ask_for_nothing_keep_nobody_waiting() -> Result<(), Box<dyn Error>> {
+        let address = served()?;
+        // A browser opens some before it knows what it will ask.
+        let idle: Result<Vec<TcpStream>, _> = (0..8).map(|_| TcpStream::connect(address)).collect();
+        let idle = idle?;
+        assert!(get(address, "/Cargo.toml")?.contains("name = \"xtask\""));
+        drop(idle);
+        Ok(())
     }
 }
