@@ -1,6 +1,7 @@
 // Cloze beside onnxruntime-web, in one browser on one adapter, on the same weights: README.md says how.
 // Run it by `cargo xtask bench peers`, on a machine that has nothing else to do.
 
+import { execFileSync } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { join } from "node:path";
@@ -63,8 +64,9 @@ async function measure() {
   const { version } = await json(join(FOLDERS["/ort/"], "../package.json"));
 
   const processors = cpus();
-  const processor = processors[0].model.trim();
   const machine = { cores: processors.length };
+  // A part may be measured on another machine than the rest, or of an earlier state.
+  const of = { processor: processors[0].model.trim(), commit: commit() };
   const before = (args.cold || args.cpu || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
   const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
@@ -98,7 +100,7 @@ async function measure() {
         console.log(`${shape.label}: cold starts`);
         const { engines, files } = await coldStarts(server, shape, how);
         for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
-        results.cold.push({ shape: shape.name, label: shape.label, processor, engines });
+        results.cold.push({ shape: shape.name, label: shape.label, ...of, engines });
         if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
         await keep();
       }
@@ -110,7 +112,7 @@ async function measure() {
         for await (const done of warmRuns(browser, server.origin, shape, settings, how, engines)) {
           results.machine.adapter ??= done.adapter;
           if (done.adapter && done.adapter !== results.machine.adapter) throw new Error("the engines got different adapters");
-          for (const figure of Object.values(done.cell.engines)) figure.processor = processor;
+          for (const figure of Object.values(done.cell.engines)) Object.assign(figure, of);
           const { label } = done.cell;
           const known = results.cells.find((cell) => cell.label === label);
           if (known) Object.assign(known.engines, done.cell.engines);
@@ -131,7 +133,7 @@ async function measure() {
       try {
         results.machine.chromium = browser.version();
         const curves = await growth(browser, server.origin, { shapes: own, checkpoints, settings: { ...settings.growth, lengths }, ...how });
-        results.growth = curves.map((curve) => ({ ...curve, processor }));
+        results.growth = curves.map((curve) => ({ ...curve, ...of }));
       } finally {
         await browser.close();
       }
@@ -141,6 +143,12 @@ async function measure() {
   }
   await keep();
   return results;
+}
+
+/** What is measured: the commit, with a plus where files differ from it. */
+function commit() {
+  const git = (...command) => execFileSync("git", command, { cwd: ROOT, encoding: "utf8" }).trim();
+  return git("rev-parse", "--short", "HEAD") + (git("status", "--porcelain", "src", "www", "Cargo.lock") ? "+" : "");
 }
 
 /** A shape with what export.py made for it. */

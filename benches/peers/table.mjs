@@ -129,18 +129,25 @@ function clocked({ points }) {
   return [percent(last.attention / (last.attention + last.others)), `${perToken(first)}, ${perToken(last)}`];
 }
 
-/** The processors, each with what was measured on it, where there are several. */
-function processors({ cells, cold, growth }) {
-  const runs = (gpu) => cells.flatMap(({ engines }) => Object.entries(engines).filter(([id]) => id.endsWith("webgpu") === gpu).map(([, figure]) => figure));
-  const parts = Object.entries({ WebGPU: runs(true), CPU: runs(false), "cold starts": cold, growth });
-  const on = parts.map(([part, figures]) => [part, [...new Set(figures.map(({ processor }) => processor))]]);
-  const all = [...new Set(on.flatMap(([, processors]) => processors))];
+/** What all figures have of `name`, a processor or a commit; where there are several, each with what was measured there. */
+function wherever({ cells, cold, growth }, name) {
+  const runs = (gpu) => cells.flatMap(({ shape, engines }) => Object.entries(engines).filter(([id]) => id.endsWith("webgpu") === gpu).map(([, figure]) => ({ shape, ...figure })));
+  const parts = { WebGPU: runs(true), CPU: runs(false), "cold starts": cold, growth };
+  const found = Object.values(parts).flatMap((figures) => figures.map((figure) => figure[name] ?? "unknown"));
+  const all = [...new Set(found)];
   if (all.length === 1) return all[0];
-  return all.map((one) => `${one} (${on.filter(([, processors]) => processors.includes(one)).map(([part]) => part).join(", ")})`).join(" and of ");
+  const own = (one) =>
+    Object.entries(parts).flatMap(([part, figures]) => {
+      const here = figures.filter((figure) => (figure[name] ?? "unknown") === one);
+      if (here.length === 0) return [];
+      const shapes = here.length === figures.length ? [] : [...new Set(here.map(({ shape }) => shape))];
+      return [shapes.length ? `${part} of ${shapes.join(", ")}` : part];
+    });
+  return all.map((one) => `${one} (${own(one).join("; ")})`).join(", ");
 }
 
 const machineLine = ({ machine, versions, ...results }) =>
-  `Measured on ${machine.cores} cores of ${processors(results)}, Chromium ${machine.chromium} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
+  `Measured on ${machine.cores} cores of ${wherever(results, "processor")}, Chromium ${machine.chromium} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
 
 /** What is still to be measured. */
 const missing = (results) => (results.missing?.length ? ` Not measured yet: ${results.missing.join(", ")}.` : "");
@@ -152,7 +159,7 @@ export function whole(results) {
   return [
     "# Cloze beside onnxruntime-web",
     "",
-    `${machineLine(results)} Made by \`${results.command}\`; how, and what the words mean, stands in [benches/peers](../peers/README.md).${missing(results)}`,
+    `${machineLine(results)} Made by \`${results.command}\`; how, and what the words mean, stands in [benches/peers](../peers/README.md). Of commit ${wherever(results, "commit")}.${missing(results)}`,
     "",
     "## Targets",
     "",
@@ -199,7 +206,7 @@ export function short(results) {
   return [
     "### Beside onnxruntime-web",
     "",
-    `${machineLine(results)} Medians of ${settings.runs} or more, in ms ([all of them](benches/results/peers.md), [how](benches/peers/README.md)).${missing(results)}`,
+    `${machineLine(results)} Medians of ${settings.runs} or more, of fewer where n stands, in ms ([all of them](benches/results/peers.md), [how](benches/peers/README.md)).${missing(results)}`,
     "",
     ...head("ms; full trace: logits, attention, hidden states", ...ids.map((id) => ENGINES[id].label)),
     ...shown.map((cell) => row(cell.label.replace(", full trace", ""), ...ids.map((id) => time(cell, id, settings.runs)))),
