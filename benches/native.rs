@@ -157,6 +157,7 @@ fn run(model: &GpuModel, ids: &[u32], cached: bool) -> f64 {
         cached,
         ablate: &ablate,
         sources: &[],
+        aside: false,
     };
     let start = Instant::now();
     let output = pollster::block_on(model.run(&input)).expect("it runs");

@@ -8,50 +8,63 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use cloze::checkpoint::{Checkpoint, Header, NumberType};
-use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling};
+use cloze::checkpoint::{Checkpoint, Header, Matrix, NumberType};
+use cloze::engine::protocol::{GenerateRequest, Problem, RunRequest, Sampling, Step};
 use cloze::engine::{Loader, Reference, Session};
 use cloze::gpu::kernels::Widths;
 use cloze::gpu::{Gpu, Layout, Stored, Traits};
 use cloze::hub::{Files, Vocabulary};
 use cloze::lesson::sampling::softmax;
 use cloze::trace::{
-    Ablation, Activation, Candidate, Embedding, Family, Hook, ModelCard, Patch, Run, WeightType,
+    Ablation, Activation, Candidate, Dispatch, Embedding, Family, Hook, ModelCard, Patch, Prediction, Run,
+    WeightType,
 };
 use safetensors::SafeTensors;
 use serde::Deserialize;
+use serde_json::json;
 
 /// How far an activation may lie from its reference on the CPU, and two ways of computing the same from each other.
 const TOLERANCE: f32 = 1e-4;
 
 /// Where a model computes.
-#[derive(Clone)]
 enum Engine {
     Cpu,
     Gpu(Rc<Gpu>),
 }
 
+/// What the kernels of a real GPU are chosen by.
+const WIDE: Traits = Traits { software: false, subgroup: 0 };
+
+/// The adapter, with the kernels for what it is, or for what it is taken for.
+fn adapter(taken_for: Option<Traits>) -> Gpu {
+    pollster::block_on(Gpu::new(taken_for))
+        .expect("there is a Vulkan adapter; on Debian mesa-vulkan-drivers brings one in software")
+}
+
 impl Engine {
-    fn both() -> [Engine; 2] {
-        let gpu = pollster::block_on(Gpu::new(None))
-            .expect("there is a Vulkan adapter; on Debian mesa-vulkan-drivers brings one in software");
-        [Engine::Cpu, Engine::Gpu(Rc::new(gpu))]
+    fn gpu(taken_for: Option<Traits>) -> Engine {
+        Engine::Gpu(Rc::new(adapter(taken_for)))
     }
 
-    /// With the kernels that a real GPU gets, whatever the adapter is.
-    fn wide() -> Engine {
-        let traits = Traits { software: false, subgroup: 0 };
-        Engine::Gpu(Rc::new(pollster::block_on(Gpu::new(Some(traits))).expect("there is a Vulkan adapter")))
+    /// The GPU with the kernels for what it is, and with those that a real one gets.
+    fn gpus() -> [Engine; 2] {
+        [None, Some(WIDE)].map(Engine::gpu)
+    }
+
+    fn both() -> [Engine; 2] {
+        [Engine::Cpu, Engine::gpu(None)]
     }
 
     /// The CPU, and the GPU with either form of its kernels.
-    fn all() -> Vec<Engine> {
-        Engine::both().into_iter().chain([Engine::wide()]).collect()
+    fn all() -> [Engine; 3] {
+        let [own, wide] = Engine::gpus();
+        [Engine::Cpu, own, wide]
     }
 
     fn name(&self) -> &'static str {
         match self {
             Engine::Cpu => "CPU",
+            Engine::Gpu(gpu) if gpu.software() => "GPU in software",
             Engine::Gpu(_) => "GPU",
         }
     }
@@ -104,12 +117,22 @@ fn files(folder: &Path) -> Files {
     }
 }
 
-fn reviewed(name: &str, folder: &Path, golden: &Path) -> Reviewed {
-    reviewed_on(&Engine::Cpu, name, folder, golden)
+/// The models that the page brings.
+const EMBEDDED: [&str; 2] = ["bert", "gpt"];
+
+/// Where a model and its references lie: one of the page's, or else a small random checkpoint.
+fn folders(name: &str) -> [PathBuf; 2] {
+    let at = if EMBEDDED.contains(&name) {
+        ["assets/models", "tests/golden/embedded"]
+    } else {
+        ["tests/golden/checkpoints"; 2]
+    };
+    at.map(|at| root().join(at).join(name))
 }
 
-fn reviewed_on(engine: &Engine, name: &str, folder: &Path, golden: &Path) -> Reviewed {
-    let files = files(folder);
+fn reviewed(engine: &Engine, name: &str) -> Reviewed {
+    let [folder, golden] = folders(name);
+    let files = files(&folder);
     let settings: serde_json::Value = serde_json::from_slice(&files.config).expect("config.json is JSON");
     let session = match engine {
         Engine::Cpu => pollster::block_on(Session::on_cpu(name, files)),
@@ -135,32 +158,51 @@ fn on_gpu(gpu: &Rc<Gpu>, name: &str, files: &Files, weights: Option<WeightType>)
     pollster::block_on(loader.finish())
 }
 
-/// The small random checkpoints, then the two that the page brings.
-fn all(engine: &Engine) -> Vec<Reviewed> {
-    let checkpoints = root().join("tests/golden/checkpoints");
-    let mut folders: Vec<PathBuf> = fs::read_dir(&checkpoints)
+/// The names of the small random checkpoints.
+fn small() -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(root().join("tests/golden/checkpoints"))
         .expect("the checkpoints lie there")
-        .map(|entry| entry.expect("readable").path())
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("a name"))
         .collect();
-    folders.sort();
-    assert!(folders.len() >= 8, "only {} reference checkpoints", folders.len());
-    let small = folders.iter().map(|folder| {
-        let name = folder.file_name().and_then(|name| name.to_str()).expect("a name");
-        reviewed_on(engine, name, folder, folder)
-    });
-    let embedded = ["bert", "gpt"].map(|name| {
-        reviewed_on(
-            engine,
-            name,
-            &root().join("assets/models").join(name),
-            &root().join("tests/golden/embedded").join(name),
-        )
-    });
-    small.chain(embedded).collect()
+    names.sort();
+    assert!(names.len() >= 19, "only {} reference checkpoints", names.len());
+    names
+}
+
+/// The small random checkpoints, then those of the page.
+fn names() -> Vec<String> {
+    small().into_iter().chain(EMBEDDED.map(str::to_owned)).collect()
+}
+
+fn all(engine: &Engine) -> Vec<Reviewed> {
+    names().iter().map(|name| reviewed(engine, name)).collect()
+}
+
+/// On which of [`Engine::gpus`] a model runs often: software takes seconds for one of the page's with a real GPU's kernels.
+fn gpus_for<'a>(name: &str, gpus: &'a [Engine; 2]) -> &'a [Engine] {
+    let is_slow = matches!(&gpus[0], Engine::Gpu(own) if own.software()) && EMBEDDED.contains(&name);
+    if is_slow { &gpus[..1] } else { gpus }
+}
+
+fn all_on_gpus() -> impl Iterator<Item = Reviewed> {
+    let gpus = Engine::gpus();
+    names().into_iter().flat_map(move |name| {
+        gpus_for(&name, &gpus).iter().map(|gpu| reviewed(gpu, &name)).collect::<Vec<_>>()
+    })
 }
 
 fn run(session: &Session, request: &RunRequest) -> Run {
     pollster::block_on(session.run(request)).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn generate(session: &Session, request: &GenerateRequest) -> Vec<Step> {
+    pollster::block_on(session.generate(request)).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// What the GPU did for the last run, without the time that it took.
+fn dispatches(session: &Session) -> Vec<Dispatch> {
+    let done = pollster::block_on(session.kernels()).unwrap_or_else(|problem| panic!("{problem}"));
+    done.dispatches.into_iter().map(|dispatch| Dispatch { ms: None, ..dispatch }).collect()
 }
 
 fn everything(reviewed: &Reviewed, case: &Case) -> Run {
@@ -191,7 +233,8 @@ fn largest_difference(ours: &[f32], theirs: &[f32]) -> f32 {
 
 #[test]
 fn every_activation_equals_hugging_face() {
-    for engine in Engine::all() {
+    let without_subgroups = Traits { software: true, subgroup: 0 };
+    for engine in Engine::all().into_iter().chain([Engine::gpu(Some(without_subgroups))]) {
         every_activation_on(&engine);
     }
 }
@@ -331,12 +374,10 @@ fn generation_with_the_cache_equals_generation_without() {
 /// The references are short; tiles of rows, and of keys, are for texts that are not.
 #[test]
 fn long_texts_compute_the_same_with_every_form_of_the_kernels() {
-    let [cpu, gpu] = Engine::both();
-    let wide = Engine::wide();
+    let gpus = Engine::gpus();
     for name in ["bert", "gpt"] {
-        let [model, golden] = ["assets/models", "tests/golden/embedded"].map(|at| root().join(at).join(name));
-        let on = |engine| reviewed_on(engine, name, &model, &golden).session;
-        let (on_cpu, on_gpus) = (on(&cpu), [on(&gpu), on(&wide)]);
+        let on = |engine| reviewed(engine, name).session;
+        let (on_cpu, on_gpus) = (on(&Engine::Cpu), gpus.each_ref().map(on));
         let layers = on_cpu.card().layers;
         let want = vec![
             Hook::ResidMid(0),
@@ -370,13 +411,15 @@ fn long_texts_compute_the_same_with_every_form_of_the_kernels() {
 }
 
 #[test]
-fn interventions_change_the_same_on_both_engines() {
-    let [cpu, gpu] = Engine::both();
-    for (on_cpu, on_gpu) in all(&cpu).iter().zip(all(&gpu)) {
+fn interventions_change_the_same_on_every_engine() {
+    let gpus = Engine::gpus();
+    for on_cpu in all(&Engine::Cpu) {
         let name = &on_cpu.name;
+        let gpus = gpus_for(name, &gpus);
+        let on_gpus: Vec<Session> = gpus.iter().map(|gpu| reviewed(gpu, name).session).collect();
         let card = on_cpu.session.card().clone();
         let case = &on_cpu.golden.cases[0];
-        let plain = everything(on_cpu, case);
+        let plain = everything(&on_cpu, case);
         let tokens = plain.tokens.len();
         let causal = card.family == Family::Gpt2;
         let patch = |hook, position, of| {
@@ -413,27 +456,23 @@ fn interventions_change_the_same_on_both_engines() {
                 ablate: ablate.clone(),
                 ..RunRequest::default()
             };
-            let (ours, theirs) = (run(&on_cpu.session, &request), run(&on_gpu.session, &request));
-            for hook in &case.hooks {
-                let (ours, theirs) =
-                    (ours.activation(*hook).expect("asked"), theirs.activation(*hook).expect("asked"));
-                assert_eq!(ours.shape, theirs.shape);
-                let difference = largest_difference(&ours.data, &theirs.data);
-                assert!(
-                    difference <= gpu.tolerance(),
-                    "{name}: {hook} differs by {difference} with {ablate:?}"
-                );
-            }
-            let last = Hook::ResidPost(card.layers - 1);
-            let changed = largest_difference(
-                &ours.activation(last).expect("asked").data,
-                &plain.activation(last).expect("asked").data,
-            );
-            assert!(changed > 1e-3, "{name}: {ablate:?} changes nothing");
-            if let Some(Patch { hook, position, text, of, .. }) = ablate.patch.first() {
+            let ours = run(&on_cpu.session, &request);
+            for (on_gpu, gpu) in on_gpus.iter().zip(gpus) {
+                let theirs = run(on_gpu, &request);
+                for hook in &case.hooks {
+                    let [ours, theirs] = [&ours, &theirs].map(|run| run.activation(*hook).expect("asked"));
+                    assert_eq!(ours.shape, theirs.shape);
+                    let difference = largest_difference(&ours.data, &theirs.data);
+                    assert!(
+                        difference <= gpu.tolerance(),
+                        "{name}, {}: {hook} differs by {difference} with {ablate:?}",
+                        gpu.name()
+                    );
+                }
+                let Some(Patch { hook, position, text, of, .. }) = ablate.patch.first() else { continue };
                 // The state is that of the other run.
                 let request = RunRequest { text: text.clone(), want: vec![*hook], ..RunRequest::default() };
-                let other = run(&on_gpu.session, &request);
+                let other = run(on_gpu, &request);
                 let row = |run: &Run, row: usize| -> Vec<f32> {
                     let recorded = run.activation(*hook).expect("asked");
                     recorded.data.chunks(card.hidden).nth(row).expect("it has it").to_vec()
@@ -442,6 +481,12 @@ fn interventions_change_the_same_on_both_engines() {
                     largest_difference(&row(&theirs, *position), &row(&other, of.expect("given")));
                 assert!(difference <= 1e-4, "{name}: {hook} differs by {difference} from the other run's");
             }
+            let last = Hook::ResidPost(card.layers - 1);
+            let changed = largest_difference(
+                &ours.activation(last).expect("asked").data,
+                &plain.activation(last).expect("asked").data,
+            );
+            assert!(changed > 1e-3, "{name}: {ablate:?} changes nothing");
             for &[layer, head] in &ablate.heads {
                 let z = ours.activation(Hook::Z(layer)).expect("asked");
                 let size = z.shape[2];
@@ -462,7 +507,7 @@ fn interventions_change_the_same_on_both_engines() {
             }
         }
         // And nothing of it stays behind.
-        for session in [&on_cpu.session, &on_gpu.session] {
+        for session in on_gpus.iter().chain([&on_cpu.session]) {
             let request = RunRequest {
                 text: case.text.clone(),
                 text_b: case.text_b.clone(),
@@ -480,42 +525,42 @@ fn interventions_change_the_same_on_both_engines() {
 
 #[test]
 fn a_table_in_parts_is_a_table() {
-    let gpu = pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter");
     // Several parts of each word table of some 36 dimensions and 300 words.
-    let gpu = Rc::new(gpu.with_tables_of(8_000));
+    let gpus = [None, Some(WIDE)].map(|form| Engine::Gpu(Rc::new(adapter(form).with_tables_of(8_000))));
     for name in ["bert-3-heads", "bert-untied", "gpt-1-layer", "gpt-untied"] {
-        let folder = root().join("tests/golden/checkpoints").join(name);
-        let parted = reviewed_on(&Engine::Gpu(Rc::clone(&gpu)), name, &folder, &folder);
-        let whole = reviewed(name, &folder, &folder);
-        for case in &whole.golden.cases {
-            let (parted, whole) = (everything(&parted, case), everything(&whole, case));
-            for (ours, theirs) in parted.activations.iter().zip(&whole.activations) {
-                let difference = largest_difference(&ours.data, &theirs.data);
-                assert!(difference <= 1e-3, "{name}: {} differs by {difference}", ours.hook);
+        let whole = reviewed(&Engine::Cpu, name);
+        for parted in gpus.each_ref().map(|gpu| reviewed(gpu, name)) {
+            for case in &whole.golden.cases {
+                let (parted, whole) = (everything(&parted, case), everything(&whole, case));
+                for (ours, theirs) in parted.activations.iter().zip(&whole.activations) {
+                    let difference = largest_difference(&ours.data, &theirs.data);
+                    assert!(difference <= 1e-3, "{name}: {} differs by {difference}", ours.hook);
+                }
+                for (ours, theirs) in parted.predictions.iter().zip(&whole.predictions) {
+                    let ids = |all: &[Candidate]| all.iter().map(|one| one.id).collect::<Vec<_>>();
+                    assert_eq!(ids(&ours.top), ids(&theirs.top), "{name}");
+                }
             }
-            for (ours, theirs) in parted.predictions.iter().zip(&whole.predictions) {
-                let ids = |all: &[Candidate]| all.iter().map(|one| one.id).collect::<Vec<_>>();
-                assert_eq!(ids(&ours.top), ids(&theirs.top), "{name}");
-            }
+            run(&parted.session, &RunRequest { text: "a".into(), ..RunRequest::default() });
+            let steps = dispatches(&parted.session);
+            assert!(steps.iter().filter(|step| step.kernel == "embed").count() > 1, "{name} has one table");
         }
-        let steps = pollster::block_on(async {
-            parted.session.run(&RunRequest { text: "a".into(), ..RunRequest::default() }).await?;
-            parted.session.kernels().await
-        });
-        let steps = steps.expect("it ran").dispatches;
-        assert!(steps.iter().filter(|step| step.kernel == "embed").count() > 1, "{name} has one table");
     }
+}
+
+/// The matrices of a file's linear maps.
+fn matrices(files: &Files) -> impl Iterator<Item = Matrix> {
+    let header = Header::parse(&files.weights).expect("a header");
+    Checkpoint::read(&files.config, &header).expect("a checkpoint").maps().into_iter().flatten()
 }
 
 /// A file whose matrices are rounded as a GPU keeps them: opened again, in single precision.
 fn rounded(files: &Files, weight_type: WeightType) -> Files {
-    let header = Header::parse(&files.weights).expect("a header");
-    let checkpoint = Checkpoint::read(&files.config, &header).expect("a checkpoint");
+    let begin_of_values = Header::parse(&files.weights).expect("a header").length();
     let mut weights = files.weights.clone();
-    for matrix in checkpoint.maps().into_iter().flatten() {
+    for matrix in matrices(files) {
         let (rows, cols) = (matrix.rows, matrix.cols);
-        assert_eq!(matrix.tensor.number_type, NumberType::F32);
-        let begin = header.length() + matrix.tensor.bytes.start;
+        let begin = begin_of_values + matrix.tensor.bytes.start;
         let bytes = &files.weights[begin..begin + matrix.tensor.bytes.len()];
         let values = matrix.tensor.numbers(bytes, &[]).expect("numbers").to_vec();
         let layout = Layout::new(rows, cols, &Widths::WIDE, weight_type);
@@ -531,44 +576,49 @@ fn rounded(files: &Files, weight_type: WeightType) -> Files {
 
 #[test]
 fn rounded_weights_compute_what_a_reference_rounded_the_same_way_does() {
-    let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
-    for name in ["bert-1-layer", "bert-old-names", "gpt-1-layer"] {
-        let folder = root().join("tests/golden/checkpoints").join(name);
+    let gpus = [None, Some(WIDE)].map(|form| Rc::new(adapter(form)));
+    let mut tried = 0;
+    for name in &small() {
+        let [folder, golden] = folders(name);
         let files = files(&folder);
-        let golden: Golden = serde_json::from_slice(&read(&folder.join("golden.json"))).expect("a golden");
-        let mut effects = Vec::new();
-        for weight_type in [WeightType::F16, WeightType::Int8] {
-            let ours = on_gpu(&gpu, name, &files, Some(weight_type)).expect("it loads");
-            assert_eq!(ours.weights(), weight_type);
-            let theirs =
-                pollster::block_on(Session::on_cpu(name, rounded(&files, weight_type))).expect("it loads");
-            let exact = pollster::block_on(Session::on_cpu(name, files.clone())).expect("it loads");
-            let mut effect = 0.0_f32;
-            for case in &golden.cases {
-                let [ours, theirs, exact] = [&ours, &theirs, &exact].map(|session| {
-                    let (text, text_b) = (case.text.clone(), case.text_b.clone());
-                    run(
-                        session,
-                        &RunRequest { text, text_b, want: case.hooks.clone(), ..RunRequest::default() },
-                    )
-                });
-                for ((ours, theirs), exact) in
-                    ours.activations.iter().zip(&theirs.activations).zip(&exact.activations)
-                {
-                    let difference = largest_difference(&ours.data, &theirs.data);
-                    assert!(
-                        difference <= 1e-3,
-                        "{name}, {weight_type:?}: {} differs by {difference}",
-                        ours.hook
-                    );
-                    effect = effect.max(largest_difference(&theirs.data, &exact.data));
+        // What other files lose was lost when they were made.
+        let mut matrices = matrices(&files);
+        if !matrices.all(|matrix| matrix.tensor.number_type == NumberType::F32) {
+            continue;
+        }
+        tried += 1;
+        let golden: Golden = serde_json::from_slice(&read(&golden.join("golden.json"))).expect("a golden");
+        let on_cpu = |files| pollster::block_on(Session::on_cpu(name, files)).expect("it loads");
+        let all = |session: &Session| -> Vec<Activation> {
+            let request = |case: &Case| RunRequest {
+                text: case.text.clone(),
+                text_b: case.text_b.clone(),
+                want: case.hooks.clone(),
+                ..RunRequest::default()
+            };
+            golden.cases.iter().flat_map(|case| run(session, &request(case)).activations).collect()
+        };
+        let differences = |ours: &[Activation], theirs: &[Activation]| -> Vec<(Hook, f32)> {
+            assert_eq!(ours.len(), theirs.len(), "{name}");
+            let pairs = ours.iter().zip(theirs);
+            pairs.map(|(ours, theirs)| (ours.hook, largest_difference(&ours.data, &theirs.data))).collect()
+        };
+        let exact = all(&on_cpu(files.clone()));
+        let effects = [WeightType::F16, WeightType::Int8].map(|weight_type| {
+            let theirs = all(&on_cpu(rounded(&files, weight_type)));
+            for gpu in &gpus {
+                let ours = on_gpu(gpu, name, &files, Some(weight_type)).expect("it loads");
+                assert_eq!(ours.weights(), weight_type);
+                for (hook, difference) in differences(&all(&ours), &theirs) {
+                    assert!(difference <= 1e-3, "{name}, {weight_type:?}: {hook} differs by {difference}");
                 }
             }
-            effects.push(effect);
-        }
+            differences(&theirs, &exact).iter().fold(0.0_f32, |most, (_, effect)| most.max(*effect))
+        });
         // Rounding is seen, and more of it is seen more.
         assert!(effects[0] > 0.0 && effects[1] > 2.0 * effects[0], "{name}: {effects:?}");
     }
+    assert!(tried >= 6, "only {tried} checkpoints in single precision");
 }
 
 #[test]
@@ -616,14 +666,10 @@ fn a_watched_piece_has_the_probability_that_its_logit_gives() {
 #[test]
 fn the_gpu_tells_what_it_did() {
     let [cpu, gpu] = Engine::both();
-    let model = |engine: &Engine, name: &str| {
-        let golden = root().join("tests/golden/embedded").join(name);
-        reviewed_on(engine, name, &root().join("assets/models").join(name), &golden).session
-    };
-    let refused = pollster::block_on(model(&cpu, "gpt").kernels()).expect_err("the CPU has no kernels");
-    assert_eq!(refused.code, "no-kernels");
+    let refused = pollster::block_on(reviewed(&cpu, "gpt").session.kernels());
+    assert_eq!(refused.expect_err("the CPU has no kernels").code, "no-kernels");
     for name in ["bert", "gpt"] {
-        let session = model(&gpu, name);
+        let session = reviewed(&gpu, name).session;
         let card = session.card();
         run(&session, &RunRequest { text: "The cat sat on the mat".into(), ..RunRequest::default() });
         let next =
@@ -650,13 +696,18 @@ fn the_gpu_tells_what_it_did() {
         // And what is computed afterwards is as if nothing had been asked.
         let [before, after] = [(); 2].map(|()| run(&session, &next).predictions);
         assert_eq!(before, after);
+        // The self-check runs a text of its own, which nobody asked for.
+        let reference =
+            Reference::parse(&read(&folders(name)[0].join("selfcheck.json"))).expect("reference values");
+        let before = dispatches(&session);
+        assert!(pollster::block_on(session.check(&reference)).expect("it runs").ok);
+        assert_eq!(dispatches(&session), before, "{name}: the self-check is told of");
     }
 }
 
 #[test]
 fn what_the_run_before_computed_is_there_without_running_again() {
-    let [_, gpu] = Engine::both();
-    for Reviewed { name, session, golden, .. } in all(&gpu) {
+    for Reviewed { name, session, golden, .. } in all_on_gpus() {
         let ModelCard { family, layers, .. } = session.card().clone();
         for case in &golden.cases {
             let request = |want: Vec<Hook>, ablate: &Ablation| {
@@ -691,54 +742,128 @@ fn what_the_run_before_computed_is_there_without_running_again() {
     }
 }
 
+/// Ablations, none of which is a plan of its own.
+fn ablations() -> [Ablation; 3] {
+    [
+        Ablation { heads: vec![[0, 0]], ..Ablation::default() },
+        Ablation { mask: vec![[1, 0]], ..Ablation::default() },
+        Ablation { embeddings: vec![Embedding::Position], ..Ablation::default() },
+    ]
+}
+
 #[test]
 fn a_run_makes_nothing_on_the_gpu() {
-    let gpu = Rc::new(pollster::block_on(Gpu::new(None)).expect("there is a Vulkan adapter"));
+    let gpu = Rc::new(adapter(None));
     let engine = Engine::Gpu(Rc::clone(&gpu));
-    let mut compiled = None;
-    for name in ["bert", "gpt"] {
-        let models = root().join("assets/models").join(name);
-        let model =
-            reviewed_on(&engine, name, &models, &root().join("tests/golden/embedded").join(name)).session;
-        let long = "The cat sat on the mat, and the dog [MASK] beside it. ".repeat(6);
-        let want = Hook::all(model.card().family, model.card().layers);
-        // Buffers for what is read back grow once, with the most that was ever asked for.
-        run(&model, &RunRequest { text: long, want: want.clone(), ..RunRequest::default() });
-        let made = gpu.made();
-        assert!(made.pipelines > 0 && made.buffers > 0 && made.bind_groups > 0, "{made:?}");
-        let before = compiled.replace(made.pipelines);
-        assert!(
-            before.is_none_or(|before| before == made.pipelines),
-            "{name} finds the kernels of another compiled"
-        );
-        for text in
-            ["The cat", "The cat [MASK] on the mat.", "One two three four five six seven eight nine ten"]
-        {
-            for want in [Vec::new(), vec![Hook::Pattern(0)], want.clone()] {
-                for cached in [true, false] {
-                    run(
-                        &model,
-                        &RunRequest {
-                            text: text.into(),
-                            want: want.clone(),
-                            cached,
-                            ..RunRequest::default()
-                        },
-                    );
+    for names in [EMBEDDED, ["bert-untied", "gpt-scaled-by-layer"]] {
+        let mut compiled = None;
+        for name in names {
+            let model = reviewed(&engine, name).session;
+            let ModelCard { family, layers, positions, .. } = model.card().clone();
+            let long = "The cat sat on the mat, and the dog [MASK] beside it. ".repeat(40);
+            let want = Hook::all(family, layers);
+            let text = |text: &str| RunRequest { text: text.to_owned(), ..RunRequest::default() };
+            let patched = || {
+                let of = "The dog sat".to_owned();
+                let patch = Patch { hook: Hook::ResidPost(0), position: 1, text: of, text_b: None, of: None };
+                let ablate = Ablation { patch: vec![patch], ..Ablation::default() };
+                run(&model, &RunRequest { ablate, ..text("The cat sat") });
+            };
+            // Every length there is, but of the page's models, which take longer, a few.
+            let lengths: Vec<usize> =
+                if names == EMBEDDED { vec![3, 16, 33, 127] } else { (3..=positions).collect() };
+            let longest = RunRequest { max_tokens: lengths.last().copied(), ..text(&long) };
+            // Buffers for what is read back and for hidden states grow once, with the most that was ever asked for.
+            run(&model, &RunRequest { want: want.clone(), ..longest.clone() });
+            // Many scores that nobody wants to see have kernels of their own.
+            run(&model, &longest);
+            patched();
+            let made = gpu.made();
+            assert!(made.pipelines > 0 && made.buffers > 0 && made.bind_groups > 0, "{made:?}");
+            let before = compiled.replace(made.pipelines);
+            assert!(
+                before.is_none_or(|before| before == made.pipelines),
+                "{name} finds the kernels of another compiled"
+            );
+            for words in
+                ["The cat sat", "The cat [MASK] on the mat.", "One two three four five six seven eight nine"]
+            {
+                for want in [Vec::new(), vec![Hook::Pattern(0)], want.clone()] {
+                    for cached in [true, false] {
+                        run(&model, &RunRequest { want: want.clone(), cached, ..text(words) });
+                    }
+                    for ablate in ablations() {
+                        run(&model, &RunRequest { want: want.clone(), ablate, ..text(words) });
+                    }
                 }
             }
+            patched();
+            assert_eq!(gpu.made(), made, "{name}: a run made something");
+            for length in lengths {
+                let ran = run(&model, &RunRequest { max_tokens: Some(length), ..text(&long) });
+                assert_eq!((ran.tokens.len(), ran.computed), (length, length), "{name}");
+                assert_eq!(gpu.made(), made, "{name}: a run of {length} tokens made something");
+            }
+            if family == Family::Gpt2 {
+                let drawn = |seed| {
+                    let sampling = Sampling { seed, ..Sampling::default() };
+                    let text = "Once".to_owned();
+                    generate(
+                        &model,
+                        &GenerateRequest { text, max_new_tokens: 40, sampling, want: Vec::new() },
+                    );
+                };
+                // The kernels of a draw are compiled with the first.
+                drawn(0);
+                let made = gpu.made();
+                (1..6).for_each(drawn);
+                assert_eq!(gpu.made(), made, "{name}: a draw made something");
+            }
         }
-        assert_eq!(gpu.made(), made, "{name}: a run made something");
+    }
+}
+
+/// What is left out is an input of the plan: neither leaving nothing out nor leaving something out takes another dispatch.
+#[test]
+fn an_ablation_costs_nothing() {
+    let models = ["bert-3-heads", "gpt-untied"];
+    for Reviewed { name, session, .. } in
+        Engine::gpus().iter().flat_map(|gpu| models.map(|name| reviewed(gpu, name)))
+    {
+        let request = |ablate: serde_json::Value| -> RunRequest {
+            let mut request = json!({ "text": "The cat sat on the mat" });
+            if !ablate.is_null() {
+                request["ablate"] = ablate;
+            }
+            serde_json::from_value(request).expect("it is a request")
+        };
+        let elsewhere =
+            || run(&session, &RunRequest { text: "Other words.".into(), ..RunRequest::default() });
+        let done = |ablate: serde_json::Value| {
+            elsewhere();
+            assert!(run(&session, &request(ablate)).computed > 0);
+            dispatches(&session)
+        };
+        let plain = done(serde_json::Value::Null);
+        let empty = [json!({}), json!({ "heads": [], "mask": [], "embeddings": [], "patch": [] })];
+        let changing = ablations().map(|ablation| serde_json::to_value(ablation).expect("it is JSON"));
+        for ablate in empty.iter().chain(&changing) {
+            assert_eq!(done(ablate.clone()), plain, "{name}: {ablate}");
+        }
+        // What the run before computed is there for one that leaves out nothing, as for any.
+        done(serde_json::Value::Null);
+        for ablate in empty {
+            assert_eq!(run(&session, &request(ablate)).computed, 0, "{name}");
+        }
     }
 }
 
 #[test]
 fn the_same_seed_gives_the_same_text_and_zero_temperature_the_most_probable() {
-    let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
+    let gpt = reviewed(&Engine::Cpu, "gpt").session;
     let generate = |sampling: Sampling| {
         let text = "Once upon a time".to_owned();
-        let request = GenerateRequest { text, max_new_tokens: 12, sampling, want: Vec::new() };
-        pollster::block_on(gpt.session.generate(&request)).expect("it generates")
+        generate(&gpt, &GenerateRequest { text, max_new_tokens: 12, sampling, want: Vec::new() })
     };
     let ids = |sampling| generate(sampling).iter().map(|step| step.token.id).collect::<Vec<_>>();
     let seeded = |seed| Sampling { temperature: 1.0, top_k: 40, top_p: 0.95, seed };
@@ -749,67 +874,77 @@ fn the_same_seed_gives_the_same_text_and_zero_temperature_the_most_probable() {
     }
 }
 
+/// Steps of two engines must be alike: the tokens, and what was considered.
+fn assert_same_steps(what: &str, ours: &[Step], theirs: &[Step]) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert_eq!(ours.token, theirs.token, "{what}");
+        assert_same_candidates(what, &ours.top, &theirs.top);
+    }
+}
+
+/// Probabilities must be alike, rank by rank: equally probable pieces may stand in either order.
+fn assert_same_candidates(what: &str, ours: &[Candidate], theirs: &[Candidate]) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert!((ours.p - theirs.p).abs() < 1e-4, "{what}: {ours:?} is not {theirs:?}");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_text_on_every_engine() {
-    let [cpu, gpu] = Engine::both();
-    let folder = |name: &str| match name {
-        "gpt" => (root().join("assets/models/gpt"), root().join("tests/golden/embedded/gpt")),
-        _ => [(); 2].map(|()| root().join("tests/golden/checkpoints").join(name)).into(),
-    };
+    let gpus = Engine::gpus();
     for name in ["gpt", "gpt-1-layer", "gpt-untied"] {
-        let (model, golden) = folder(name);
-        let on_cpu = reviewed_on(&cpu, name, &model, &golden).session;
-        let on_gpu = reviewed_on(&gpu, name, &model, &golden).session;
+        let on_cpu = reviewed(&Engine::Cpu, name).session;
+        let on_gpus = gpus.each_ref().map(|gpu| (gpu.name(), reviewed(gpu, name).session));
+        let often = gpus_for(name, &gpus).len();
         for (index, (temperature, top_k, top_p)) in
             [(0.0, 0, 1.0), (1.0, 0, 1.0), (0.7, 40, 1.0), (1.0, 0, 0.9), (1.3, 100, 0.95), (5.0, 0, 1.0)]
                 .into_iter()
                 .enumerate()
         {
             let sampling = Sampling { temperature, top_k, top_p, seed: index as u32 + 7 };
-            let generate = |session: &Session, want: Vec<Hook>| {
+            let continued = |session: &Session, want: Vec<Hook>| {
                 let text = "Once upon a time".to_owned();
-                let request = GenerateRequest { text, max_new_tokens: 14, sampling, want };
-                pollster::block_on(session.generate(&request)).expect("it generates")
+                generate(session, &GenerateRequest { text, max_new_tokens: 14, sampling, want })
             };
-            // The GPU draws several at once unless something is to be recorded.
-            let texts = [
-                generate(&on_cpu, Vec::new()),
-                generate(&on_gpu, Vec::new()),
-                generate(&on_gpu, vec![Hook::FinalHidden]),
-                generate(&on_gpu, Vec::new()),
-            ];
-            for other in &texts[1..] {
-                assert_eq!(texts[0].len(), other.len());
-                for (ours, theirs) in texts[0].iter().zip(other) {
-                    assert_eq!(ours.token, theirs.token, "{name}, {sampling:?}");
-                    assert_eq!(ours.top.len(), theirs.top.len());
-                    for (ours, theirs) in ours.top.iter().zip(&theirs.top) {
-                        assert!((ours.p - theirs.p).abs() < 1e-4, "{name}: {ours:?} is not {theirs:?}");
-                    }
+            let expected = continued(&on_cpu, Vec::new());
+            // Software takes a quarter of a second a token for the page's model with a real GPU's kernels: it draws so once.
+            let on_gpus = if index == 2 { &on_gpus[..] } else { &on_gpus[..often] };
+            for (gpu, on_gpu) in on_gpus {
+                let what = format!("{name}, {gpu}, {sampling:?}");
+                assert_same_steps(&what, &expected, &continued(on_gpu, Vec::new()));
+                // To ask what the GPU did, which is done once more for that, changes nothing.
+                let done = dispatches(on_gpu);
+                // It draws several at once unless something is to be recorded.
+                for want in [vec![Hook::FinalHidden], Vec::new()] {
+                    assert_same_steps(&what, &expected, &continued(on_gpu, want));
                 }
+                // The most probable piece is never left to the CPU.
+                if temperature == 0.0 {
+                    let ModelCard { layers, .. } = on_gpu.card();
+                    assert!(done.iter().any(|dispatch| dispatch.kernel == "draw"), "{what}: it never drew");
+                    assert!(done.len() <= 6 * layers + 5, "{what}: {} dispatches a token", done.len());
+                }
+                // What the draws left in the cache serves a run.
+                let mut drawn: Vec<u32> = expected.iter().map(|step| step.token.id).collect();
+                drawn.pop();
+                let request = |cached| RunRequest {
+                    text: "Once upon a time".to_owned(),
+                    drawn: drawn.clone(),
+                    want: vec![Hook::Logits],
+                    cached,
+                    ..RunRequest::default()
+                };
+                let (with, without) = (run(on_gpu, &request(true)), run(on_gpu, &request(false)));
+                assert_eq!(with.computed, 1, "{what}: positions were computed again");
+                let last = |run: &Run| {
+                    let logits = run.activation(Hook::Logits).expect("asked");
+                    logits.data[logits.data.len() - run.model.vocabulary..].to_vec()
+                };
+                let difference = largest_difference(&last(&with), &last(&without));
+                assert!(difference <= TOLERANCE, "{what}: the cache is off by {difference}");
             }
-            // To ask what the GPU did, which is done once more for that, changes nothing.
-            pollster::block_on(on_gpu.kernels()).expect("it ran");
-            let again = generate(&on_gpu, Vec::new());
-            assert!(again.iter().zip(&texts[1]).all(|(again, before)| again.token == before.token));
-            // What the draws left in the cache serves a run.
-            let mut drawn: Vec<u32> = texts[1].iter().map(|step| step.token.id).collect();
-            drawn.pop();
-            let request = |cached| RunRequest {
-                text: "Once upon a time".to_owned(),
-                drawn: drawn.clone(),
-                want: vec![Hook::Logits],
-                cached,
-                ..RunRequest::default()
-            };
-            let (with, without) = (run(&on_gpu, &request(true)), run(&on_gpu, &request(false)));
-            assert_eq!(with.computed, 1, "{name}: positions were computed again");
-            let last = |run: &Run| {
-                let logits = run.activation(Hook::Logits).expect("asked");
-                logits.data[logits.data.len() - run.model.vocabulary..].to_vec()
-            };
-            let difference = largest_difference(&last(&with), &last(&without));
-            assert!(difference <= TOLERANCE, "{name}: the cache is off by {difference}");
         }
         // To the end of what the model reads, and not beyond. In so long a text of the page's GPT one draw or another falls
         // between two candidates that only last digits tell apart; the most probable one is sure.
@@ -820,18 +955,54 @@ fn the_same_seed_gives_the_same_text_on_every_engine() {
             sampling: Sampling { temperature, seed: 3, ..Sampling::default() },
             want: Vec::new(),
         };
-        let [ours, theirs] = [&on_cpu, &on_gpu]
-            .map(|session| pollster::block_on(session.generate(&request)).expect("it generates").len());
-        assert_eq!(ours, theirs, "{name}");
+        let expected = generate(&on_cpu, &request);
+        for (gpu, on_gpu) in &on_gpus[..often] {
+            assert_same_steps(&format!("{name}, {gpu}, to the end"), &expected, &generate(on_gpu, &request));
+        }
+    }
+}
+
+/// A draw that falls between two candidates which only the last digits of an engine's scores tell apart may differ from engine
+/// to engine: one of these 1,187 does, on Mesa's software.
+#[test]
+fn few_draws_of_the_page_s_gpt_depend_on_the_engine() {
+    let [on_cpu, on_gpu] = Engine::both().map(|engine| reviewed(&engine, "gpt").session);
+    let (mut compared, mut different) = (0, 0);
+    for seed in 0..30 {
+        let sampling = Sampling { seed, ..Sampling::default() };
+        let text = "Once upon a time".to_owned();
+        let request = GenerateRequest { text, max_new_tokens: 40, sampling, want: Vec::new() };
+        let [ours, theirs] = [&on_cpu, &on_gpu].map(|session| generate(session, &request));
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            compared += 1;
+            assert_same_candidates(&format!("seed {seed}"), &ours.top, &theirs.top);
+            if ours.token != theirs.token {
+                different += 1;
+                // What follows is another text.
+                break;
+            }
+        }
+    }
+    println!("{different} of {compared} draws differ");
+    assert!(compared > 1_000 && different <= 1, "{different} of {compared} draws differ");
+}
+
+fn assert_same_best(what: &str, best: &[Prediction], all: &[Prediction]) {
+    assert_eq!(best.len(), all.len(), "{what}");
+    for (best, all) in best.iter().zip(all) {
+        assert_eq!((best.position, best.top.len()), (all.position, all.top.len()), "{what}");
+        for (best, all) in best.top.iter().zip(&all.top) {
+            assert_eq!((best.id, &best.piece), (all.id, &all.piece), "{what}");
+            assert!((best.p - all.p).abs() < 1e-5, "{what}: {best:?} is not {all:?}");
+        }
     }
 }
 
 #[test]
 fn the_best_of_the_scores_are_those_of_all_scores() {
-    let gpu = Engine::both()[1].clone();
-    for reviewed in all(&gpu) {
-        for case in &reviewed.golden.cases {
-            for top_k in [1, 8, 64, 65, 1000] {
+    for Reviewed { name, session, golden, .. } in all_on_gpus() {
+        for case in &golden.cases {
+            for top_k in [8, 1000] {
                 let request = |want| RunRequest {
                     text: case.text.clone(),
                     text_b: case.text_b.clone(),
@@ -839,18 +1010,30 @@ fn the_best_of_the_scores_are_those_of_all_scores() {
                     want,
                     ..RunRequest::default()
                 };
-                let best = run(&reviewed.session, &request(Vec::new())).predictions;
                 let hook = [Hook::Logits].into_iter().filter(|hook| case.hooks.contains(hook)).collect();
-                let all = run(&reviewed.session, &request(hook)).predictions;
-                assert_eq!(best.len(), all.len());
-                for (best, all) in best.iter().zip(&all) {
-                    assert_eq!((best.position, best.top.len()), (all.position, all.top.len()));
-                    for (best, all) in best.top.iter().zip(&all.top) {
-                        assert_eq!((best.id, &best.piece), (all.id, &all.piece), "{}", reviewed.name);
-                        assert!((best.p - all.p).abs() < 1e-5, "{best:?} is not {all:?}");
-                    }
-                }
+                let [best, all] = [Vec::new(), hook].map(|want| run(&session, &request(want)).predictions);
+                assert_same_best(&name, &best, &all);
             }
+        }
+    }
+}
+
+/// Of many scores the GPU finds the best itself, as far as it lists them.
+#[test]
+fn the_best_of_many_scores_are_found_on_the_gpu() {
+    for gpu in Engine::gpus() {
+        let session = reviewed(&gpu, "bert").session;
+        for (top_k, there) in [(64, true), (65, false)] {
+            let request = |want| {
+                let text = "The [MASK] sat on the [MASK]. ".repeat(9);
+                RunRequest { text, top_k, want, ..RunRequest::default() }
+            };
+            let all = run(&session, &request(vec![Hook::Logits])).predictions;
+            let best = run(&session, &request(Vec::new())).predictions;
+            assert_eq!(best.len(), 18);
+            assert_same_best(gpu.name(), &best, &all);
+            let found = dispatches(&session).iter().any(|dispatch| dispatch.kernel == "top_row");
+            assert_eq!(found, there, "{}: the best {top_k}", gpu.name());
         }
     }
 }
@@ -873,9 +1056,7 @@ fn the_self_check_passes_on_right_numbers_and_fails_on_wrong_ones() {
 
 #[test]
 fn bad_requests_are_refused_with_a_code() {
-    let bert =
-        reviewed("bert", &root().join("assets/models/bert"), &root().join("tests/golden/embedded/bert"));
-    let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
+    let [bert, gpt] = ["bert", "gpt"].map(|name| reviewed(&Engine::Cpu, name));
     let text = |text: &str| RunRequest { text: text.to_owned(), ..RunRequest::default() };
     let pair = RunRequest { text_b: Some("b".to_owned()), ..text("a") };
     let layer = RunRequest { want: vec![Hook::Pattern(99)], ..text("a") };
@@ -917,9 +1098,7 @@ fn bad_requests_are_refused_with_a_code() {
 
 #[test]
 fn long_and_foreign_texts_run_and_say_what_was_left_out() {
-    let bert =
-        reviewed("bert", &root().join("assets/models/bert"), &root().join("tests/golden/embedded/bert"));
-    let gpt = reviewed("gpt", &root().join("assets/models/gpt"), &root().join("tests/golden/embedded/gpt"));
+    let [bert, gpt] = ["bert", "gpt"].map(|name| reviewed(&Engine::Cpu, name));
     for session in [&bert.session, &gpt.session] {
         let positions = session.card().positions;
         let long = run(session, &RunRequest { text: "word ".repeat(2_000), ..RunRequest::default() });

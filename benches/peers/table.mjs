@@ -105,28 +105,46 @@ function missed(results) {
 
 function growthTable({ growth, shapes }) {
   return [
-    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there", "… of the kernels' time", "all other kernels, a token"),
+    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there", "… of the kernels' time", "all other kernels, a token", "no step, and nothing quadratic but attention"),
     ...growth.map((curve) => {
       const { furthest, share } = fit(curve);
       const [first, last] = [curve.points[0], curve.points.at(-1)];
       const shape = shapes.find(({ from, family }) => from && family === curve.family);
       const natural = curve.of === "tokens" && shape ? percent(attentionShare(shape.sizes, last.x)) : "–";
       const at = ({ x, ms: time }) => `${x} ${x === 1 ? curve.of.slice(0, -1) : curve.of}: ${ms(time)} ms`;
-      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural, ...clocked(curve));
+      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural, ...clocked(curve), verdict(curve));
     }),
   ];
 }
 
-/** What attention's kernel has of the kernels' time at the last point, and whether the others' grows faster than the length. */
-function clocked({ points }) {
-  const sums = points.map(({ x, kernels = {} }) => {
+/** Milliseconds of attention's kernel and of all others at each point, by the GPU's clock; none where that was not asked. */
+function kernelsOf({ points }) {
+  return points.flatMap(({ x, kernels }) => {
+    if (!kernels) return [];
     const { attention = 0, ...others } = kernels;
-    return { x, attention, others: Object.values(others).reduce((sum, ms) => sum + ms, 0) };
+    return [{ x, attention, perToken: Object.values(others).reduce((sum, ms) => sum + ms, 0) / x }];
   });
+}
+
+/** What attention's kernel has of the kernels' time at the last point, and whether the others' grows faster than the length. */
+function clocked(curve) {
+  const sums = kernelsOf(curve);
+  if (sums.length === 0) return ["–", "–"];
   const [first, last] = [sums[0], sums.at(-1)];
-  if (!(first.others > 0 && last.others > 0)) return ["–", "–"];
-  const perToken = ({ x, others }) => `${ms(others / x)} ms at ${x}`;
-  return [percent(last.attention / (last.attention + last.others)), `${perToken(first)}, ${perToken(last)}`];
+  const at = ({ x, perToken }) => `${ms(perToken)} ms at ${x}`;
+  return [percent(last.attention / (last.attention + last.perToken * last.x)), `${at(first)}, ${at(last)}`];
+}
+
+/** How far a point may lie from its curve, and by how much more than the first the other kernels may take for a token of the last. */
+const NO_STEP = 0.15;
+const NOT_QUADRATIC = 1.1;
+
+/** Whether a curve has no step, and no kernel but attention's grows faster than the length, as far as that was measured. */
+function verdict(curve) {
+  const sums = kernelsOf(curve);
+  const smooth = fit(curve).furthest <= NO_STEP;
+  const linear = sums.length === 0 || sums.at(-1).perToken <= NOT_QUADRATIC * sums[0].perToken;
+  return smooth && linear ? "**met**" : "**not met**";
 }
 
 /** What all figures have of `name`, a processor or a commit; where there are several, each with what was measured there. */
@@ -188,7 +206,7 @@ export function whole(results) {
     "",
     "## Growth",
     "",
-    "Full trace, on a curve a + b·n + c·n² over the length n (the page's models), a + b·n over the number of layers (64 tokens).",
+    `Full trace, on a curve a + b·n + c·n² over the length n (the page's models), a + b·n over the number of layers (64 tokens). The last column asks that no point lies further than ${percent(NO_STEP)} from its curve, and, of kernels by the GPU's clock, that all but attention's take no more than ${percent(NOT_QUADRATIC - 1)} longer for a token at the greatest length than at the least.`,
     "",
     ...growthTable(results),
     "",

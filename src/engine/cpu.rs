@@ -86,7 +86,16 @@ impl CpuNetwork {
     async fn row(&self, patch: &Patch, tokens: &[Token]) -> Result<Vec<f32>, Problem> {
         let want = [patch.hook];
         let ablate = &Ablation::default();
-        let pass = Pass { tokens, predict: &[0], best: 0, want: &want, cached: false, ablate, sources: &[] };
+        let pass = Pass {
+            tokens,
+            predict: &[0],
+            best: 0,
+            want: &want,
+            cached: false,
+            ablate,
+            sources: &[],
+            aside: false,
+        };
         let outcome = self.pass(&pass).boxed_local().await?;
         let recorded = outcome.activations.into_iter().next();
         let row = recorded.and_then(|Activation { shape, data, .. }| {

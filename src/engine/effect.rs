@@ -32,7 +32,7 @@ impl Session {
         let family = self.card().family;
         let text = if family == Family::Bert { HIDDEN } else { WHOLE };
         let ask = RunRequest { text: text.to_owned(), want: vec![Hook::Logits], ..RunRequest::default() };
-        let (mine, theirs) = (self.run(&ask).await?, full.run(&ask).await?);
+        let (mine, theirs) = (self.run_aside(&ask).await?, full.run_aside(&ask).await?);
         let (Some(mine_scores), Some(full_scores)) =
             (mine.activation(Hook::Logits), theirs.activation(Hook::Logits))
         else {

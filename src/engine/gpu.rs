@@ -44,9 +44,10 @@ impl Network for GpuModel {
         async move {
             let (ids, segments) = input(pass.tokens);
             let sources: Vec<_> = pass.sources.iter().map(|tokens| input(tokens)).collect();
-            let Pass { predict, want, cached, ablate, .. } = *pass;
+            let Pass { predict, want, cached, ablate, aside, .. } = *pass;
             let (ids, segments, best) = (&ids, &segments, Some(pass.best));
-            let input = Input { ids, segments, predict, want, best, cached, ablate, sources: &sources };
+            let input =
+                Input { ids, segments, predict, want, best, cached, ablate, sources: &sources, aside };
             let Output { logits, best, next_sentence, activations, computed } =
                 GpuModel::run(self, &input).await?;
             Ok(Outcome { logits, best, next_sentence, activations, computed })

@@ -52,6 +52,8 @@ pub struct Pass<'a> {
     pub ablate: &'a Ablation,
     /// The inputs of the runs that `ablate` takes hidden states from, one for each.
     pub sources: &'a [Vec<Token>],
+    /// Nobody asked for it: [`Network::kernels`] goes on to tell of the pass before.
+    pub aside: bool,
 }
 
 /// The ids and segments of an input.

@@ -90,7 +90,7 @@ impl Session {
     async fn row(&self, text: &str, position: usize) -> Result<Vec<f32>, Problem> {
         for hook in [Hook::Logits, Hook::FinalHidden] {
             let ask = RunRequest { text: text.to_owned(), want: vec![hook], ..RunRequest::default() };
-            let run = self.run(&ask).await?;
+            let run = self.run_aside(&ask).await?;
             if let Some(Activation { shape, data, .. }) = run.activation(hook) {
                 let width = shape.last().copied().unwrap_or(1);
                 return Ok(data.chunks(width).nth(position).unwrap_or_default().to_vec());
@@ -113,6 +113,18 @@ impl Session {
     /// `empty-text`, `too-long`, `unknown-activation`, `bad-request`: the request must be changed. `gpu-failed`,
     /// `gpu-lost`, `gpu-limits`: the GPU is of no use.
     pub async fn run(&self, request: &RunRequest) -> Result<Run, Problem> {
+        self.pass(request, false).await
+    }
+
+    /// A run that nobody asked for: [`Session::kernels`] goes on to tell of the one before.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub(super) async fn run_aside(&self, request: &RunRequest) -> Result<Run, Problem> {
+        self.pass(request, true).await
+    }
+
+    async fn pass(&self, request: &RunRequest, aside: bool) -> Result<Run, Problem> {
         let started = Instant::now();
         self.check_hooks(&request.want)?;
         let (tokens, truncated) = self.tokens(request)?;
@@ -127,10 +139,12 @@ impl Session {
         let listed = if request.top_k == 0 { TOP_K } else { request.top_k };
         // A piece that is watched may be far from the best.
         let best = if request.watch.is_some() { self.card.vocabulary } else { listed };
-        let pass = Pass { tokens: &tokens, predict: &predict, best, want, cached, ablate, sources: &sources };
+        let sources = &sources;
+        let pass = Pass { tokens: &tokens, predict: &predict, best, want, cached, ablate, sources, aside };
         let outcome = self.network.run(&pass).await?;
-        let mut scores = outcome.logits.iter().chain(outcome.next_sentence.iter().flatten());
-        if scores.any(|score| !score.is_finite()) || outcome.best.iter().any(|best| !best.finite) {
+        let scores = finite(&outcome.logits) && outcome.next_sentence.as_deref().is_none_or(finite);
+        let best = outcome.best.iter().all(|best| best.finite);
+        if !(scores && best && outcome.activations.iter().all(is_computed)) {
             return Err(self.not_finite());
         }
         let predictions = self.predictions(&predict, &outcome, listed, request.watch);
@@ -304,10 +318,10 @@ impl Session {
         candidates.map(|(id, logit)| self.candidate(*id, best.probability(*logit))).collect()
     }
 
-    /// What is said of scores that are no numbers.
+    /// What is said of what was computed and is no number.
     pub(super) fn not_finite(&self) -> Problem {
         let code = if self.engine == EngineKind::WebGpu { "gpu-failed" } else { "internal" };
-        Problem::new(code, "the model's scores are not finite numbers")
+        Problem::new(code, "the model computed numbers that are not finite")
     }
 
     /// Continues tokens by some more, as [`Network::decode`] does.
@@ -327,6 +341,19 @@ impl Session {
 
     pub(super) fn end_of_text_id(&self) -> Option<u32> {
         self.tokenizer.end_of_text_id()
+    }
+}
+
+/// Whether all are finite numbers. It looks at all of them, several at a time, since nearly always they are.
+fn finite(values: &[f32]) -> bool {
+    values.iter().fold(0, |most: u32, value| most.max(value.abs().to_bits())) < f32::INFINITY.to_bits()
+}
+
+/// Whether an activation has numbers that a model can have computed: what a query may not see scores minus infinity.
+fn is_computed(activation: &Activation) -> bool {
+    match activation.hook {
+        Hook::AttnScores(_) => activation.data.iter().all(|score| *score < f32::INFINITY),
+        _ => finite(&activation.data),
     }
 }
 
@@ -413,7 +440,24 @@ pub(super) fn card(source: &str, checkpoint: &Checkpoint) -> ModelCard {
 
 #[cfg(test)]
 mod tests {
-    use super::largest;
+    use super::{finite, is_computed, largest};
+    use crate::trace::{Activation, Hook};
+
+    #[test]
+    fn what_is_no_number_is_found_wherever_it_stands() {
+        let mut values = vec![-1.5, 0.0, f32::MAX, f32::MIN_POSITIVE, -0.0];
+        assert!(finite(&values) && finite(&[]));
+        for wrong in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for place in 0..values.len() {
+                let right = std::mem::replace(&mut values[place], wrong);
+                let recorded =
+                    |hook| is_computed(&Activation { hook, shape: vec![values.len()], data: values.clone() });
+                assert!(!finite(&values) && !recorded(Hook::Z(0)), "{wrong} at {place}");
+                assert_eq!(recorded(Hook::AttnScores(0)), wrong == f32::NEG_INFINITY, "{wrong} at {place}");
+                values[place] = right;
+            }
+        }
+    }
 
     #[test]
     fn the_largest_are_those_of_a_whole_sort() {

@@ -60,7 +60,7 @@ impl GpuModel {
             .collect();
         let Some(length) = words.first().map(|words| words.words().len()) else { return Ok(Vec::new()) };
         let each = top::LIST + draw::DRAWN;
-        self.make_room(room, 0, count * each)?;
+        self.make_room(room, 0, count * each).await?;
         for (index, words) in words.iter().enumerate() {
             self.gpu.write(steps, index * length, words.words());
         }

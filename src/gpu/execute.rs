@@ -35,6 +35,8 @@ pub struct Input<'a> {
     pub ablate: &'a Ablation,
     /// The ids and segments of the runs that `ablate` takes hidden states from, one for each.
     pub sources: &'a [(Vec<u32>, Vec<u32>)],
+    /// Nobody asked for it: [`GpuModel::dispatches`] goes on to tell of the run before.
+    pub aside: bool,
 }
 
 /// What came of it.
@@ -54,6 +56,11 @@ pub struct Output {
 
 /// From so many bytes on it is cheaper to find the best scores on the GPU than to read all of them.
 const MUCH: u64 = 256 << 10;
+
+/// What the buffers are for whose size depends on what is asked for.
+const TRACE: BufferUsages = BufferUsages::STORAGE.union(BufferUsages::COPY_SRC);
+const READ: BufferUsages = BufferUsages::COPY_DST.union(BufferUsages::MAP_READ);
+const STATES: BufferUsages = BufferUsages::COPY_DST.union(BufferUsages::COPY_SRC);
 
 /// A checkpoint on a GPU.
 pub struct GpuModel {
@@ -98,8 +105,8 @@ enum Part {
 pub(super) struct Room {
     trace: Buffer,
     pub read: Buffer,
-    /// Hidden states of other runs; none until one is asked for.
-    states: Option<Buffer>,
+    /// Hidden states of other runs.
+    states: Buffer,
     /// What each step sees.
     bindings: Vec<BindGroup>,
 }
@@ -139,9 +146,10 @@ impl GpuModel {
             }
             None => None,
         };
-        let trace = gpu.buffer("trace", bytes(1), storage | BufferUsages::COPY_SRC)?;
-        let read = gpu.buffer("read", bytes(1), BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        let room = Room { trace: trace.clone(), read, states: None, bindings: Vec::new() };
+        let trace = gpu.buffer("trace", bytes(1), TRACE)?;
+        let read = gpu.buffer("read", bytes(1), READ)?;
+        let states = gpu.buffer("states", bytes(1), STATES)?;
+        let room = Room { trace: trace.clone(), read, states, bindings: Vec::new() };
         let turn = Mutex::new(Turn { room, known: Vec::new(), last: None, whole: None });
         let mut model = GpuModel { gpu, plan, arena, run, vectors, matrices, shapes, steps, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
@@ -165,25 +173,41 @@ impl GpuModel {
     }
 
     /// Makes room for so many numbers of trace and of reading.
-    pub(super) fn make_room(&self, room: &mut Room, trace: usize, read: usize) -> Result<(), GpuError> {
-        if bytes(read) > room.read.size() {
-            let size = bytes(read.next_power_of_two());
-            room.read.destroy();
-            room.read = self.gpu.buffer("read", size, BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-        }
-        if bytes(trace) > room.trace.size() {
-            let size = bytes(trace.next_power_of_two());
-            room.trace.destroy();
-            room.trace = self.gpu.buffer("trace", size, BufferUsages::STORAGE | BufferUsages::COPY_SRC)?;
+    ///
+    /// # Errors
+    /// [`GpuError::TooLarge`], [`GpuError::OutOfMemory`].
+    pub(super) async fn make_room(&self, room: &mut Room, trace: usize, read: usize) -> Result<(), GpuError> {
+        self.enlarge(&mut room.read, "read", read, READ).await?;
+        if self.enlarge(&mut room.trace, "trace", trace, TRACE).await? {
             room.bindings = self.bindings(&room.trace);
         }
         Ok(())
     }
 
+    /// Puts a larger buffer in the place of one that has no room for so many numbers; whether it did.
+    async fn enlarge(
+        &self,
+        buffer: &mut Buffer,
+        label: &str,
+        numbers: usize,
+        usage: BufferUsages,
+    ) -> Result<bool, GpuError> {
+        if bytes(numbers) <= buffer.size() {
+            return Ok(false);
+        }
+        let larger = || self.gpu.buffer(label, bytes(numbers.next_power_of_two()), usage);
+        let (larger, verdict) = self.gpu.guarded(larger)?;
+        // The small one stays if there is no memory for it: whoever waits for this model has to find something whole.
+        verdict.await?;
+        std::mem::replace(buffer, larger).destroy();
+        Ok(true)
+    }
+
     /// Runs the model once. Runs that are asked for meanwhile wait.
     ///
     /// # Errors
-    /// [`GpuError::TooLarge`] if what is wanted is too large to be read back; [`GpuError::Lost`] if the GPU was taken away;
+    /// [`GpuError::TooLarge`] if what is wanted is too large to be read back, [`GpuError::OutOfMemory`] if there is no memory
+    /// left for it; [`GpuError::Lost`] if the GPU was taken away;
     /// [`GpuError::Failed`] if it fails.
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
@@ -205,7 +229,7 @@ impl GpuModel {
         // What lies in the arena is overwritten from here on, and whole again when the run is done.
         known.clear();
         let there = whole.take();
-        let replaced = self.take_states(room, input)?;
+        let replaced = self.take_states(room, input).await?;
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
         words.ablate(input.ablate, self.plan.head_words);
         let in_one_turn =
@@ -239,7 +263,7 @@ impl GpuModel {
             known.extend_from_slice(input.ids);
         }
         *whole = this;
-        if !again {
+        if !again && !input.aside {
             *last = Some((words, scores));
         }
 
@@ -269,7 +293,7 @@ impl GpuModel {
     }
 
     /// Computes the runs that hidden states are taken from, and keeps those.
-    fn take_states(&self, room: &mut Room, input: &Input<'_>) -> Result<Vec<Replaced>, GpuError> {
+    async fn take_states(&self, room: &mut Room, input: &Input<'_>) -> Result<Vec<Replaced>, GpuError> {
         let Input { ablate: Ablation { patch: patches, .. }, sources, .. } = input;
         let places = patches
             .iter()
@@ -281,13 +305,7 @@ impl GpuModel {
             replaced.push(Replaced { before: *before, state: length, row });
             length += region.width as usize;
         }
-        if room.states.as_ref().is_none_or(|states| states.size() < bytes(length)) && length > 0 {
-            let usage = BufferUsages::COPY_DST | BufferUsages::COPY_SRC;
-            if let Some(small) = room.states.replace(self.gpu.buffer("states", bytes(length), usage)?) {
-                small.destroy();
-            }
-        }
-        let Some(states) = &room.states else { return Ok(replaced) };
+        self.enlarge(&mut room.states, "states", length, STATES).await?;
         for (((ids, segments), patch), Replaced { before, state, row }) in
             sources.iter().zip(patches).zip(&replaced)
         {
@@ -299,7 +317,7 @@ impl GpuModel {
             encoder.copy_buffer_to_buffer(
                 &self.arena,
                 bytes(offset),
-                states,
+                &room.states,
                 bytes(*state),
                 bytes(row.len()),
             );
@@ -350,7 +368,7 @@ impl GpuModel {
         scores: Scores,
         part: Part,
     ) -> Result<Vec<f32>, GpuError> {
-        self.make_room(room, reading.from_trace, reading.len())?;
+        self.make_room(room, reading.from_trace, reading.len()).await?;
         self.gpu.write(&self.run, 0, words.words());
         let mut encoder = self.gpu.encoder();
         let launches = |steps: Range<usize>| {
@@ -365,10 +383,9 @@ impl GpuModel {
         let mut in_order: Vec<&Replaced> = replaced.iter().collect();
         in_order.sort_by_key(|replaced| replaced.before);
         for Replaced { before, state, row } in in_order {
-            let Some(states) = &room.states else { break };
             self.encode(&mut encoder, launches(next..*before));
             let (from, to) = (bytes(*state), bytes(row.start));
-            encoder.copy_buffer_to_buffer(states, from, &self.arena, to, bytes(row.len()));
+            encoder.copy_buffer_to_buffer(&room.states, from, &self.arena, to, bytes(row.len()));
             next = *before;
         }
         self.encode(&mut encoder, launches(next..self.plan.steps.len()));
@@ -393,9 +410,8 @@ impl Drop for GpuModel {
     /// Gives the memory back at once: a browser would wait for its garbage collector, which does not see how much it is.
     fn drop(&mut self) {
         let Room { trace, read, states, .. } = &self.turn.get_mut().room;
-        let own = [&self.arena, &self.run, &self.vectors, trace, read];
+        let own = [&self.arena, &self.run, &self.vectors, trace, read, states];
         own.into_iter()
-            .chain(states)
             .chain(&self.steps)
             .chain(&self.matrices)
             .chain(&self.shapes)

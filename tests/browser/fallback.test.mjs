@@ -1,12 +1,22 @@
 // Where there is no WebGPU: the CPU computes, and the page says the true reason.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { ask, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
-import { predictions } from "./support/cloze.mjs";
-import { serve } from "./support/server.mjs";
-import { bindingsUpTo } from "./support/watch.mjs";
+import { randomGpt } from "./support/checkpoint.mjs";
+import { predictions, waitForRest } from "./support/cloze.mjs";
+import { startHub } from "./support/hub.mjs";
+import { ROOT, serve } from "./support/server.mjs";
+import { bindingsUpTo, losable, lose } from "./support/watch.mjs";
+
+/** What an answer says, but for how long it took. */
+const said = (answer) => JSON.parse(JSON.stringify(answer, (key, value) => (key === "ms" ? undefined : value)));
+
+/** The pieces of an answer: those that a run predicts, or the tokens that were drawn. */
+const pieces = (answer) => (answer.predictions ? answer.predictions[0].top : answer.map(({ token }) => token)).map(({ id }) => id);
 
 describe("without WebGPU the CPU computes", { timeout: 300_000 }, () => {
   let server, browser;
@@ -116,22 +126,6 @@ describe("without WebGPU the CPU computes", { timeout: 300_000 }, () => {
 
 describe("a GPU that is taken away", { timeout: 300_000 }, () => {
   let server, browser;
-  /** Lets the test destroy the engine's device, as sleep or a driver that starts again would. */
-  const losable = (script) => `
-    const devices = [];
-    const request = GPUAdapter.prototype.requestDevice;
-    GPUAdapter.prototype.requestDevice = async function (...options) {
-      const device = await request.apply(this, options);
-      devices.push(device);
-      return device;
-    };
-    const channel = new BroadcastChannel("the GPU");
-    channel.onmessage = ({ data }) => {
-      if (data !== "lose") return;
-      devices.pop()?.destroy();
-      channel.postMessage("lost");
-    };
-    ${script}`;
 
   before(async () => {
     server = await serve({ patch: { "engine_loader.js": losable } });
@@ -143,38 +137,87 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
     await server?.close();
   });
 
+  const computesOn = (page, engine) => page.waitForFunction((engine) => window.cloze.status().engine === engine, engine);
+
+  /** What is answered to something that a model is asked before it leaves a GPU that is gone; it comes back then. */
+  async function askedInVain(page, verb, request) {
+    const [answer] = await Promise.all([ask(page, verb, request), computesOn(page, "cpu")]);
+    await computesOn(page, "webgpu");
+    assert.equal((await ask(page, "status")).reason, null);
+    return answer;
+  }
+
   test("is asked for again; no run is lost meanwhile, and after too many losses the CPU stays", async () => {
     const { page } = await newPage(browser);
     await openCloze(page, server.origin);
-    const computesOn = (engine) => page.waitForFunction((engine) => window.cloze.status().engine === engine, engine);
-    await computesOn("webgpu");
-    const lose = () =>
-      page.evaluate(
-        () =>
-          new Promise((resolve) => {
-            const channel = new BroadcastChannel("the GPU");
-            channel.onmessage = ({ data }) => data === "lost" && resolve(channel.close());
-            channel.postMessage("lose");
-          }),
-      );
+    await computesOn(page, "webgpu");
     const text = "The [MASK] sat on the mat.";
-    const first = (run) => run.predictions[0].top.map(({ id }) => id);
-    const expected = first(await ask(page, "run", { text }));
+    const expected = pieces(await ask(page, "run", { text }));
     for (let losses = 1; losses <= 4; losses++) {
-      await lose();
+      await lose(page);
       // All that wait on the GPU when it goes are done again.
       const runs = await page.evaluate((text) => Promise.all([1, 2, 3].map(() => window.cloze.run({ text }))), text);
-      for (const run of runs) assert.deepEqual(first(run), expected);
+      for (const run of runs) assert.deepEqual(pieces(run), expected);
       if (losses <= 3) {
-        await computesOn("webgpu");
+        await computesOn(page, "webgpu");
         assert.equal((await ask(page, "status")).reason, null);
-        assert.deepEqual(first(await ask(page, "run", { text })), expected);
+        assert.deepEqual(pieces(await ask(page, "run", { text })), expected);
       }
     }
     await page.waitForFunction(() => window.cloze.status().reason === "gpu-lost");
     await page.waitForTimeout(1000);
     assert.equal((await ask(page, "status")).engine, "cpu", "it does not come back a fourth time");
     await page.context().close();
+  });
+
+  for (const [what, model, verb, request, readings] of [
+    ["a run", "bert", "run", { text: "The [MASK] sat on the mat.", want: ["blocks.0.attn.hook_pattern", "logits"] }, 1],
+    ["forty tokens", "gpt", "generate", { text: "Once upon a time", maxNewTokens: 40, temperature: 1, topK: 40, seed: 7 }, 3],
+  ]) {
+    test(`while it computes ${what}: the CPU says all of it, and the GPU comes back`, async () => {
+      const { page } = await newPage(browser);
+      await openCloze(page, server.origin);
+      await ask(page, "load", model, { engine: "cpu" });
+      const right = await ask(page, verb, request);
+      await ask(page, "load", model, { engine: "webgpu" });
+      await waitForRest(page);
+      server.requests.length = 0;
+      await lose(page, readings);
+      assert.deepEqual(said(await askedInVain(page, verb, request)), said(right));
+      assert.deepEqual(pieces(await ask(page, verb, request)), pieces(right));
+      // The page's own models are kept in no store of ours: they come again from beside the page, and nothing else does.
+      assert.deepEqual([...new Set(server.requests.map(dirname))], [`/models/${model}`]);
+      await page.context().close();
+    });
+  }
+
+  test("gets the weights of a model from where the browser keeps them, without its hub", async () => {
+    const hub = await startHub();
+    const { config, weights } = randomGpt({ vocabulary: 8000, hidden: 64, layers: 1, heads: 4, positions: 64 });
+    const tokenizer = await readFile(join(ROOT, "tests/golden/checkpoints/gpt-1-layer/tokenizer.json"));
+    hub.put("somebody/small-gpt", { "config.json": config, "tokenizer.json": tokenizer, "model.safetensors": weights });
+    const source = "hf:somebody/small-gpt";
+    const { page } = await newPage(browser);
+    await openCloze(page, server.origin, "view=generate");
+    await ask(page, "load", source, { hub: hub.origin });
+    await page.waitForFunction(() => window.cloze.status().settled);
+    await waitForRest(page);
+    const { engine, model } = await ask(page, "status");
+    assert.deepEqual([engine, model.source], ["webgpu", source]);
+    const request = { text: "the cat" };
+    const right = pieces(await ask(page, "run", request));
+
+    // From here on the hub answers nobody.
+    hub.requests.length = 0;
+    hub.faults.push(({ response }) => response.destroy() && "again");
+    await lose(page);
+    assert.deepEqual(pieces(await askedInVain(page, "run", request)), right);
+    assert.equal((await ask(page, "status")).model.source, source);
+    assert.deepEqual(pieces(await ask(page, "run", request)), right);
+    // It was asked whether there is a newer commit, and for nothing of the model.
+    assert.deepEqual([...new Set(hub.requests.map(({ file }) => file))], ["api"]);
+    await page.context().close();
+    await hub.close();
   });
 });
 
@@ -200,13 +243,16 @@ describe("a GPU that fails", { timeout: 300_000 }, () => {
     return predictions[0].top.map(({ id }) => id);
   };
 
-  /** The loader with something done to every shader. */
-  const shaders = (change) => (script) => `
+  /** The loader with something done to the shaders whose names begin so. */
+  const shaders = (change, kernel = "") => (script) => `
     const make = GPUDevice.prototype.createShaderModule;
-    GPUDevice.prototype.createShaderModule = function ({ code, ...rest }) {
-      return make.call(this, { code: (${change})(code), ...rest });
+    GPUDevice.prototype.createShaderModule = function ({ code, label, ...rest }) {
+      return make.call(this, { code: label.startsWith("${kernel}") ? (${change})(code) : code, label, ...rest });
     };
     ${script}`;
+
+  /** The loader on a GPU that takes no kernel whose name begins so. */
+  const refusing = (kernel) => shaders('(code) => code.replace("fn main(", "fn main(oops ")', kernel);
 
   // The sum of the embeddings, spoiled: bent (a layer norm would undo what is only stretched), or no number at all.
   const spoiled = (value) => `(code) => code.replace("+ position * shape.hidden + d] = sum;", "+ position * shape.hidden + d] = ${value};")`;
@@ -214,7 +260,7 @@ describe("a GPU that fails", { timeout: 300_000 }, () => {
   for (const [what, reason, patch] of [
     ["wrong numbers", "self-check-failed", shaders(spoiled("sum + sin(f32(d) * 7.0)"))],
     ["no numbers", "gpu-failed", shaders(spoiled("sqrt(-1.0 - abs(sum))"))],
-    ["a kernel that is refused", "gpu-failed", shaders('(code) => code.replace("fn main(", "fn main(oops ")')],
+    ["a kernel that is refused", "gpu-failed", refusing()],
     ["little room", "gpu-limits", bindingsUpTo(2 ** 18)],
     [
       "no memory",
@@ -247,4 +293,85 @@ describe("a GPU that fails", { timeout: 300_000 }, () => {
       }
     });
   }
+
+  const text = "The [MASK] sat on the mat.";
+  for (const [kernel, model, verb, request] of [
+    ["norm", "bert", "run", { text, want: ["blocks.0.hook_resid_post"] }],
+    // So many scores that the best of them are found on the GPU.
+    ["top_row", "bert", "run", { text: "[MASK] ".repeat(9) }],
+    ["draw", "gpt", "generate", { text: "The cat", maxNewTokens: 3 }],
+  ]) {
+    test(`the kernel ${kernel} is first needed later, and refused: the CPU answers instead, and the page says why`, async () => {
+      const server = await serve({ patch: { "engine_loader.js": refusing(kernel) } });
+      const { page } = await newPage(browser);
+      try {
+        await openCloze(page, server.origin);
+        // Refused if the GPU failed at what it was asked so far.
+        await ask(page, "load", model, { engine: "webgpu" });
+        const answer = await ask(page, verb, request);
+        const { engine, reason, reasonMessage } = await ask(page, "status");
+        assert.deepEqual([engine, reason], ["cpu", "gpu-failed"]);
+        assert.ok(reasonMessage.length > 10);
+        assert.deepEqual(said(answer), said(await ask(page, verb, request)));
+      } finally {
+        await page.context().close();
+        await server.close();
+      }
+    });
+  }
+
+  test("no memory for much that is recorded: the CPU answers, the page says how much was asked for, and the GPU is no worse", async () => {
+    // The worker knows how many bytes were refused.
+    const full = (script) => `
+      self.refused = [];
+      const scopes = [];
+      const { pushErrorScope, popErrorScope, createBuffer } = GPUDevice.prototype;
+      Object.assign(GPUDevice.prototype, {
+        pushErrorScope(filter) {
+          scopes.push({ filter });
+          return pushErrorScope.call(this, filter);
+        },
+        async popErrorScope() {
+          const { full } = scopes.pop();
+          const error = await popErrorScope.call(this);
+          return full ? new GPUOutOfMemoryError("none left") : error;
+        },
+        createBuffer(descriptor) {
+          const { label, size } = descriptor;
+          const scope = label === "trace" && size >= 2 ** 18 && scopes.findLast(({ filter }) => filter === "out-of-memory");
+          if (scope) {
+            scope.full = true;
+            self.refused.push(size);
+          }
+          return createBuffer.call(this, descriptor);
+        },
+      });
+      ${script}`;
+    const server = await serve({ patch: { "engine_loader.js": full } });
+    const { page } = await newPage(browser);
+    try {
+      await openCloze(page, server.origin);
+      const { layers } = await ask(page, "load", "bert", { engine: "webgpu" });
+      const names = ["hook_resid_pre", "hook_resid_mid", "hook_attn_out", "hook_mlp_out", "hook_resid_post"];
+      const want = Array.from({ length: layers }, (_, layer) => names.map((name) => `blocks.${layer}.${name}`)).flat();
+      // The second waits for the first on the same GPU.
+      const requests = [{ text, want }, { text }];
+      const answers = await Promise.all(requests.map((request) => ask(page, "run", request)));
+      const { engine, reason, reasonMessage } = await ask(page, "status");
+      assert.deepEqual([engine, reason], ["cpu", "gpu-memory"], reasonMessage);
+      const refusals = await Promise.all(page.workers().map((worker) => worker.evaluate(() => self.refused)));
+      const [bytes, ...others] = refusals.flat();
+      assert.deepEqual(others, []);
+      assert.ok(reasonMessage.includes(`${bytes} bytes`), `"${reasonMessage}" of ${bytes}`);
+      const again = await Promise.all(requests.map((request) => ask(page, "run", request)));
+      assert.deepEqual(said(answers[0]), said(again[0]));
+      // The second asks for no memory, and the GPU may still have answered it.
+      assert.deepEqual(pieces(answers[1]), pieces(again[1]));
+      await ask(page, "load", "bert", { engine: "webgpu" });
+      assert.deepEqual(await top(page), right.top);
+    } finally {
+      await page.context().close();
+      await server.close();
+    }
+  });
 });

@@ -10,7 +10,6 @@ import { ask, launch, newPage, openCloze, waitUntilAtRest } from "./support/brow
 import { randomGpt } from "./support/checkpoint.mjs";
 import { compressed, median, writeReadme } from "./support/results.mjs";
 import { ROOT, serve } from "./support/server.mjs";
-import { told } from "./support/watch.mjs";
 
 /** 16 tokens of BERT, with [CLS] and [SEP]. */
 const WORDS = "The cat sat on the mat and the dog ran to the old house";
@@ -89,31 +88,41 @@ async function coldStarts(browser, fast, slow) {
 }
 
 /**
- * Milliseconds that the worker's thread is busy with one token of a GPT of twelve blocks, as many as GPT-2 small: writing
- * down the commands and handing them over. Width and vocabulary play no part in that, so that a small model will do.
+ * Milliseconds of a processor that the worker's thread takes while `work` goes on, by the browser's own account of its threads: all
+ * of its tasks, whatever they do.
+ */
+async function workerTime(browser, work) {
+  const session = await browser.newBrowserCDPSession();
+  const events = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  await session.send("Tracing.start", { traceConfig: { includedCategories: ["toplevel"] } });
+  await work();
+  const ended = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+  await session.send("Tracing.end");
+  await ended;
+  await session.detach();
+  const worker = events.find(({ name, args }) => name === "thread_name" && args.name === "DedicatedWorker thread");
+  const own = events.filter(({ ph, pid, tid, tdur }) => ph === "X" && tdur > 0 && pid === worker.pid && tid === worker.tid);
+  let until = 0;
+  let busy = 0;
+  for (const { ts, dur, tdur } of own.sort((a, b) => a.ts - b.ts || b.dur - a.dur)) {
+    // What a task does within itself is part of it.
+    if (ts < until) continue;
+    until = ts + dur;
+    busy += tdur / 1000;
+  }
+  return busy;
+}
+
+/**
+ * Milliseconds of a processor that the worker's thread takes for one token of GPT-2 small: reading the request, encoding
+ * commands, handing them over, reading back what was drawn, and telling the page. It has GPT-2 small's blocks, heads, positions and
+ * vocabulary; its width plays no part in that, and software would take minutes for it.
  */
 async function busyPerToken(browser) {
-  const counted = (script) => `
-    let since = 0;
-    let busy = 0;
-    const begin = GPUDevice.prototype.createCommandEncoder;
-    GPUDevice.prototype.createCommandEncoder = function (...options) {
-      since = performance.now();
-      return begin.apply(this, options);
-    };
-    const submit = GPUQueue.prototype.submit;
-    GPUQueue.prototype.submit = function (...lists) {
-      submit.apply(this, lists);
-      if (since > 0) busy += performance.now() - since;
-      since = 0;
-    };
-    const channel = new BroadcastChannel("busy");
-    channel.onmessage = ({ data }) => data === "ask" && channel.postMessage(busy);
-    ${script}`;
-  const { config, weights } = randomGpt({ vocabulary: 283, hidden: 48, layers: 12, heads: 12, positions: 64 });
+  const { config, weights } = randomGpt({ vocabulary: 50_257, hidden: 96, layers: 12, heads: 12, positions: 1024 });
   const tokenizer = await readFile(join(ROOT, "tests/golden/checkpoints/gpt-1-layer/tokenizer.json"));
   const server = await serve({
-    patch: { "engine_loader.js": counted },
     made: { "/gpt/config.json": config, "/gpt/tokenizer.json": tokenizer, "/gpt/model.safetensors": weights },
   });
   const { page } = await newPage(browser);
@@ -123,9 +132,11 @@ async function busyPerToken(browser) {
     await ask(page, "load", `url:${server.origin}/gpt/`, { engine: "webgpu" });
     const times = [];
     for (let i = -WARM_UPS; i < RUNS; i++) {
-      const before = await told(page, "busy");
-      const steps = await ask(page, "generate", { text: "the", maxNewTokens: 32, temperature: 0 });
-      if (i >= 0) times.push(((await told(page, "busy")) - before) / steps.length);
+      let steps;
+      const busy = await workerTime(browser, async () => {
+        steps = await ask(page, "generate", { text: "the", maxNewTokens: 32, temperature: 0 });
+      });
+      if (i >= 0) times.push(busy / steps.length);
     }
     return median(times);
   } finally {
@@ -255,7 +266,14 @@ function table({ machine, bundles, firstPrediction, busyPerTokenMs, cpu, webgpu 
     start("… from when the model's bytes are there to the engine's answer", "line", "answeredMs"),
     start("… to the screen", "line", "drawnMs"),
     "",
-    `The worker's thread is busy for ${busyPerTokenMs.toFixed(2)} ms with each token of a GPT of 12 blocks on WebGPU.`,
+    "| aimed at | at most | measured | |",
+    "|---|--:|--:|---|",
+    ...[
+      ["the engine's programs, brotli", 900e3, bundles.engine.brotli, kb],
+      ["BERT's first answer on WebGPU, from when its bytes are there", 400, firstPrediction.webgpu.localhost.answeredMs, ms],
+      ["the worker's processor for a token of GPT-2 small on WebGPU", 1.5, busyPerTokenMs, (value) => `${value.toFixed(2)} ms`],
+    ].map(([what, most, found, as]) => `| ${what} | ${as(most)} | ${as(found)} | ${found <= most ? "**met**" : "**not met**"} |`),
+    "",
     `Longest main-thread task while runs go on: ${longest === 0 ? "under 50 ms (none was reported)" : ms(longest)}.`,
   ].join("\n");
 }

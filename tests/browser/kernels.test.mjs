@@ -11,14 +11,14 @@ import { ROOT, serve } from "./support/server.mjs";
 
 /** The kernels, by the names that they have in `src/gpu/kernels/mod.rs`, with the fewest cases that must be there of each. */
 const KERNELS = {
-  embed: 9,
-  linear_tile: 40,
-  linear_vector: 20,
+  embed: 126,
+  linear_tile: 864,
+  linear_vector: 324,
   attention: 112,
-  norm: 8,
-  top_part: 40,
-  top_row: 40,
-  draw: 1000,
+  norm: 70,
+  top_part: 70,
+  top_row: 70,
+  draw: 2100,
 };
 
 /** Cases that are handed to the page at once. */

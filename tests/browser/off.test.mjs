@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
-import { waitForRest } from "./support/cloze.mjs";
+import { VIEWS, waitForRest } from "./support/cloze.mjs";
 import { serve } from "./support/server.mjs";
 
 /** Half of the last digit that the page prints of a percentage, and a rounding error. */
@@ -134,21 +134,45 @@ describe("a head that is switched off", { timeout: 300_000 }, () => {
     noProblems(problems);
   });
 
+  /** A number of bytes as the page prints it. */
+  function inWords(bytes) {
+    const [unit, name] = bytes < 1e3 ? [1, "B"] : bytes < 1e6 ? [1e3, "KB"] : [1e6, "MB"];
+    return `${unit === 1 ? bytes : (bytes / unit).toFixed(1)}\u00a0${name}`;
+  }
+
+  /** The blocks' dispatches, five a block, as `[kernel, computes]`; a map has one form for many rows and one for few. */
+  const blocks = (layers) =>
+    Array.from({ length: layers }, (_, layer) => [
+      ["linear", `blocks.${layer}.attn.qkv`],
+      ["attention", `blocks.${layer}.attn.hook_z`],
+      ["linear", `blocks.${layer}.hook_attn_out`],
+      ["linear", `blocks.${layer}.mlp.hook_post`],
+      ["linear", `blocks.${layer}.hook_mlp_out`],
+    ]).flat();
+
   test("the shader panel lists what the GPU did, and shows the program that ran", async () => {
     await look({ t: "The cat sat on the mat.", show: "both" });
+    const timed = await page.evaluate(async () => (await navigator.gpu.requestAdapter()).features.has("timestamp-query"));
     await page.getByText("Show the shader").click();
     for (const model of ["bert", "gpt"]) {
-      // Loaded anew, it is on the CPU until its GPU is checked again.
-      await ask(page, "load", model);
-      await page.waitForFunction(() => window.cloze.status().settled);
+      // Loaded anew, so that the last run is the page's own.
+      const { layers } = await ask(page, "load", model, { engine: "webgpu" });
       const panel = page.locator("[data-shader]");
       await panel.locator(`button[data-voice=${model}]`).click();
       await panel.locator(`[data-voice=${model}] [data-dispatch]`).first().waitFor();
-      await waitForRest(page);
-      await ask(page, "run", { text: "The cat sat on the mat." });
+      await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
       const { dispatches, sources } = await ask(page, "kernels");
+      const done = dispatches.map(({ kernel, computes }) => [kernel.replace(/^linear_(tile|vector)$/, "linear"), computes]);
+      assert.deepEqual(done.slice(0, 1 + 5 * layers), [["embed", "hook_embed_sum"], ...blocks(layers)]);
       const rows = panel.locator("[data-dispatch]");
-      assert.equal(await rows.count(), dispatches.length);
+      const cells = await rows.evaluateAll((rows) => rows.map(({ cells }) => [...cells].map((cell) => cell.innerText)));
+      const expected = dispatches.map(({ kernel, computes, grid: [x, y], reads, writes }) => {
+        return [kernel, computes, `${x} × ${y}`, inWords(reads), inWords(writes)];
+      });
+      assert.deepEqual(cells.map((row) => row.slice(0, 5)), expected);
+      // The panel has asked before us, and each has times of its own.
+      assert.ok(dispatches.every(({ ms }) => (ms !== null) === timed));
+      assert.ok(cells.every(([, , , , , ms]) => (timed ? /^\d+\.\d{3}$/.test(ms) : ms === undefined)), cells.join(" | "));
       for (const at of [0, dispatches.length - 1]) {
         await rows.nth(at).getByRole("button").click();
         const { kernel, computes } = dispatches[at];
@@ -187,37 +211,65 @@ describe("without a GPU", { timeout: 300_000 }, () => {
     noProblems(problems);
     await page.context().close();
   });
-
-  test("typing 30 characters fast costs at most two runs", async () => {
-    const { page, problems } = await newPage(browser);
-    await page.addInitScript(() => {
-      window.runs = [];
-      const { postMessage } = Worker.prototype;
-      Worker.prototype.postMessage = function (message, ...rest) {
-        if (JSON.parse(message).ask.run) window.runs.push(JSON.parse(message).ask.run.run.text);
-        return postMessage.call(this, message, ...rest);
-      };
-    });
-    await openCloze(page, server.origin, "view=mask&t=The cat [MASK] on the mat.");
-    await waitForRest(page);
-    const typed = "It was late, and it was dark. ";
-    assert.equal(typed.length, 30);
-    await page.locator("[data-sentence]").first().focus();
-    const before = await page.evaluate(async (typed) => {
-      const before = window.runs.length;
-      // Typed from within the page: however slow the machine is, no rest lies between two characters.
-      for (const character of typed) {
-        document.execCommand("insertText", false, character);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-      return before;
-    }, typed);
-    await page.waitForTimeout(300);
-    await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
-    const runs = await page.evaluate((before) => window.runs.slice(before), before);
-    assert.ok(runs.length >= 1 && runs.length <= 2, `${runs.length} runs: ${runs.join(" | ")}`);
-    assert.ok(runs.every((text) => text.includes(typed.trim())), `not of the whole text: ${runs.join(" | ")}`);
-    noProblems(problems);
-    await page.context().close();
-  });
 });
+
+for (const [engine, gpu] of [
+  ["cpu", "no-adapter"],
+  ["webgpu", "software"],
+]) {
+  describe(`typing where ${engine} computes`, { timeout: 300_000 }, () => {
+    let server, browser;
+
+    before(async () => {
+      server = await serve();
+      browser = await launch({ gpu });
+    });
+
+    after(async () => {
+      await browser?.close();
+      await server?.close();
+    });
+
+    for (const view of VIEWS) {
+      test(`30 characters fast cost each model at most two runs in ${view}`, async () => {
+        const { page, problems } = await newPage(browser);
+        await page.addInitScript(() => {
+          window.runs = [];
+          const { postMessage } = Worker.prototype;
+          Worker.prototype.postMessage = function (message, ...rest) {
+            const { run } = JSON.parse(message).ask;
+            if (run) window.runs.push({ family: run.family, text: run.run.text });
+            return postMessage.call(this, message, ...rest);
+          };
+        });
+        await openCloze(page, server.origin, `view=${view}&t=The cat [MASK] on the mat.`);
+        await waitForRest(page);
+        assert.equal((await ask(page, "status")).engine, engine);
+        const typed = "It was late, and it was dark. ";
+        assert.equal(typed.length, 30);
+        await page.locator("[data-sentence]").first().focus();
+        await page.evaluate(async (typed) => {
+          window.runs = [];
+          // Typed from within the page: however slow the machine is, no rest lies between two characters.
+          for (const character of typed) {
+            document.execCommand("insertText", false, character);
+            await new Promise((resolve) => setTimeout(resolve, 10));
+          }
+        }, typed);
+        await page.waitForFunction(() => window.runs.length > 0);
+        await waitForRest(page);
+        // But for what is asked to see whether the engine is at rest.
+        const runs = (await page.evaluate(() => window.runs)).filter(({ text }) => text !== ".");
+        const models = { mask: ["bert"], attention: ["bert", "gpt"], generate: ["gpt"] }[view];
+        assert.deepEqual([...new Set(runs.map(({ family }) => family))].sort(), models);
+        for (const model of models) {
+          const texts = runs.filter(({ family }) => family === model).map(({ text }) => text);
+          assert.ok(texts.length <= 2, `${texts.length} runs of ${model}: ${texts.join(" | ")}`);
+          assert.ok(texts.every((text) => text.includes(typed.trim())), `not of the whole text: ${texts.join(" | ")}`);
+        }
+        noProblems(problems);
+        await page.context().close();
+      });
+    }
+  });
+}

@@ -1,12 +1,14 @@
 // The page as a reader uses it, in Chromium with WebGPU.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
 import { predictions, show, typeSentence, VIEWS, waitForRest } from "./support/cloze.mjs";
-import { serve } from "./support/server.mjs";
+import { ROOT, serve } from "./support/server.mjs";
 
 const axe = createRequire(import.meta.url).resolve("axe-core");
 
@@ -36,14 +38,29 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
   });
 
   test("the GPU tells what it did for a run", async () => {
-    const { model } = await ask(page, "status");
-    await ask(page, "run", { text: "The cat [MASK] on the mat." });
+    const { model, weights } = await ask(page, "status");
+    const { tokens } = await ask(page, "run", { text: "The cat [MASK] on the mat." });
     const { dispatches, sources } = await ask(page, "kernels");
     assert.ok(dispatches.length > 5 * model.layers && dispatches.length <= 6 * model.layers + 5, `${dispatches.length} dispatches`);
     for (const { kernel, computes, grid, reads, writes, ms } of dispatches) {
       assert.match(sources[kernel], /@compute/);
       assert.ok(computes.length > 0 && grid.length === 2 && reads > 0 && writes > 0);
       assert.ok(ms === null || (ms >= 0 && ms < 60_000), `${kernel} took ${ms} ms`);
+    }
+    // Each number counted once. Activations have four bytes each; of the model's own weights each has one.
+    assert.equal(weights, "int8");
+    const rows = 4 * tokens.length;
+    const { hidden } = model;
+    for (const [name, bytes] of Object.entries({
+      // x [token, hidden] · W [hidden, 3 hidden] → queries, keys and values [token, 3 hidden]
+      "blocks.1.attn.qkv": [rows * hidden + hidden * 3 * hidden, rows * 3 * hidden],
+      // q, k and v [token, hidden] → z [token, hidden]
+      "blocks.1.attn.hook_z": [3 * rows * hidden, rows * hidden],
+      // x [token, 4 hidden] · W [4 hidden, hidden] + the residual [token, hidden] → [token, hidden]
+      "blocks.1.hook_mlp_out": [rows * 4 * hidden + 4 * hidden * hidden + rows * hidden, rows * hidden],
+    })) {
+      const { reads, writes } = dispatches.find(({ computes }) => computes === name);
+      assert.deepEqual([reads, writes], bytes, name);
     }
     // The device has them wherever the adapter does, and then software's tile is the form that uses them.
     const subgroups = await page.evaluate(async () => {
@@ -188,7 +205,6 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
         }
         if (!(await page.evaluate(() => "axe" in window))) {
           // As a debugger's script, since the page's own policy forbids foreign ones.
-          const { readFile } = await import("node:fs/promises");
           await page.evaluate(await readFile(axe, "utf8"));
         }
         const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -199,6 +215,20 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
       });
     }
   }
+
+  test("all of this needed nothing of the CPU's program, and the engine's has none of Burn", async () => {
+    await ask(page, "load", "gpt");
+    await ask(page, "run", { text: "Once upon a time" });
+    await ask(page, "generate", { text: "Once upon a time", maxNewTokens: 4 });
+    const programs = server.requests.filter((path) => /^\/(engine|cpu)/.test(path));
+    assert.deepEqual([...new Set(programs)].sort(), ["/engine.js", "/engine_bg.wasm", "/engine_loader.js"]);
+    // A crate leaves the paths of its sources where it may panic.
+    for (const [program, has] of [["engine", false], ["cpu", true]]) {
+      const wasm = await readFile(join(ROOT, `dist/${program}_bg.wasm`));
+      assert.equal(/burn[-_]/.test(wasm.toString("latin1")), has, program);
+    }
+    noProblems(problems);
+  });
 });
 
 describe("the page on the CPU", { timeout: 300_000 }, () => {

@@ -5,9 +5,11 @@
 
 mod record;
 
-use std::ops::Range;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::iter::repeat_n;
 
-use wgpu::BufferUsages;
+use wgpu::{BufferUsages, ComputePipeline};
 
 use super::super::device::Gpu;
 use super::super::weights::{Layout, Stored, WeightType};
@@ -22,8 +24,14 @@ const TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::In
 const ROWS: [usize; 7] = [1, 3, 17, 31, 64, 65, 127];
 /// All that the kernels of linear maps are made for.
 const WIDTHS: [Widths; 3] = [Widths::NARROW, Widths::NARROW_SUBGROUPS, Widths::WIDE];
-/// How far a value may lie from its twin's, relative to the largest.
+/// The two of them that make a difference to the other kernels.
+const NARROW_AND_WIDE: [Widths; 2] = [Widths::NARROW, Widths::WIDE];
+/// How far a value may lie from its twin's, relative to the largest that the kernel writes.
 const TOLERANCE: f32 = 1e-4;
+/// What stands in the trace before a kernel runs: nothing that one writes, zeros included.
+const UNTOUCHED: f32 = -12_345.0;
+/// How many positions stand before those of a run of [`Map`].
+const PAST: usize = 2;
 
 pub(super) fn gpu() -> Gpu {
     pollster::block_on(Gpu::new(None))
@@ -50,7 +58,21 @@ fn matrix(inputs: usize, outputs: usize, widths: &Widths, weight_type: WeightTyp
     let values = filled(inputs * outputs, 3);
     let scale = (inputs as f32).sqrt().recip();
     let layout = Layout::new(inputs, outputs, widths, weight_type);
-    Stored::new(layout, |k, o| values[k * outputs + o] * scale)
+    let mut stored = Stored::new(layout, |k, o| values[k * outputs + o] * scale);
+    if weight_type == WeightType::Int8 {
+        // The least and the greatest number that a file may have.
+        stored.words[0] = u32::from_le_bytes([0x80, 0x7f, 0xff, 0x01]);
+    }
+    stored
+}
+
+/// The matrix of a kernel that reads none.
+fn no_matrix(widths: &Widths) -> Stored {
+    Stored::new(Layout::new(0, 0, widths, WeightType::F32), |_, _| 0.0)
+}
+
+fn types_and(widths: &[Widths]) -> impl Iterator<Item = (WeightType, Widths)> {
+    TYPES.into_iter().flat_map(|weight_type| widths.iter().map(move |widths| (weight_type, *widths)))
 }
 
 /// Everything that a kernel sees.
@@ -67,14 +89,14 @@ pub(super) struct Case {
 }
 
 /// The arena and the trace after the kernel ran on the GPU.
-pub(super) fn computed_by(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, what: &str, case: &Case) -> Vec<f32> {
+pub(super) fn computed_by(gpu: &Gpu, pipeline: &ComputePipeline, what: &str, case: &Case) -> Vec<f32> {
     let storage = BufferUsages::STORAGE | BufferUsages::COPY_SRC;
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     let make = |words: &[u32], usage| {
         gpu.filled(what, if words.is_empty() { &[0] } else { words }, usage).expect("it fits")
     };
     let arena = make(&bits(&case.arena), storage);
-    let trace = make(&bits(&vec![0.0; case.trace]), storage);
+    let trace = make(&bits(&vec![UNTOUCHED; case.trace]), storage);
     let weights = make(&case.weights.words, storage);
     let vectors = make(&bits(&case.vectors), storage);
     let shape = make(&case.shape, BufferUsages::UNIFORM);
@@ -106,7 +128,7 @@ pub(super) fn computed_by(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, what: &st
 
 /// The arena and the trace after the twin ran.
 pub(super) fn computed_by_twin(case: &Case, twin: impl Fn(&mut Memory<'_>)) -> (Vec<f32>, Vec<f32>) {
-    let (mut arena, mut trace) = (case.arena.clone(), vec![0.0; case.trace]);
+    let (mut arena, mut trace) = (case.arena.clone(), vec![UNTOUCHED; case.trace]);
     twin(&mut Memory {
         arena: &mut arena,
         weights: &case.weights,
@@ -118,19 +140,41 @@ pub(super) fn computed_by_twin(case: &Case, twin: impl Fn(&mut Memory<'_>)) -> (
     (arena, trace)
 }
 
-/// Runs a case on the GPU and by `twin`; all of the arena and of the trace must be alike.
-fn check(gpu: &Gpu, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
-    let text = source(case.op, case.weights.layout.weight_type, &case.widths);
-    let theirs = computed_by(gpu, &gpu.pipeline(case.op.name(), &text), what, case);
-    let (arena, trace) = computed_by_twin(case, twin);
-    assert!(arena != case.arena || trace.iter().any(|value| *value != 0.0), "{what}: the twin does nothing");
-    let largest = arena.iter().chain(&trace).fold(1.0_f32, |most, value| most.max(value.abs()));
-    for (index, (ours, theirs)) in arena.iter().chain(&trace).zip(&theirs).enumerate() {
-        let difference = (ours - theirs).abs();
-        assert!(
-            difference <= TOLERANCE * largest,
-            "{what}: number {index} is {theirs} on the GPU, {ours} by the twin"
-        );
+/// A GPU and the programs that were compiled for it, by their source: many cases share theirs.
+struct Kernels {
+    gpu: Gpu,
+    compiled: RefCell<HashMap<String, ComputePipeline>>,
+}
+
+impl Kernels {
+    fn new() -> Kernels {
+        Kernels { gpu: gpu(), compiled: RefCell::default() }
+    }
+
+    /// Runs a case on the GPU and by `twin`: what the twin writes must be alike, and everything else as it was.
+    fn check(&self, what: &str, case: &Case, twin: impl Fn(&mut Memory<'_>)) {
+        let text = source(case.op, case.weights.layout.weight_type, &case.widths);
+        let mut compiled = self.compiled.borrow_mut();
+        let pipeline =
+            compiled.entry(text).or_insert_with_key(|text| self.gpu.pipeline(case.op.name(), text));
+        let theirs = computed_by(&self.gpu, pipeline, what, case);
+        let (arena, trace) = computed_by_twin(case, twin);
+        let before = case.arena.iter().chain(repeat_n(&UNTOUCHED, case.trace));
+        let ours = arena.iter().chain(&trace);
+        let largest = before
+            .clone()
+            .zip(ours.clone())
+            .filter(|(before, ours)| before != ours)
+            .map(|(_, ours)| ours.abs())
+            .reduce(f32::max)
+            .unwrap_or_else(|| panic!("{what}: the twin does nothing"));
+        for (index, ((before, ours), theirs)) in before.zip(ours).zip(&theirs).enumerate() {
+            let allowed = if before == ours { 0.0 } else { TOLERANCE * largest };
+            assert!(
+                (ours - theirs).abs() <= allowed,
+                "{what}: number {index} is {theirs} on the GPU, {ours} by the twin, and was {before}; the largest is {largest}"
+            );
+        }
     }
 }
 
@@ -140,237 +184,245 @@ fn run(capacity: usize, wants: usize, past: usize, rows: usize, predict: &[u32])
     RunWords::new(RunLayout { capacity, wants, heads: 2 }, past, &ids, &segments, predict)
 }
 
-/// Where a run of `linear_case` says where the map is traced.
-fn traced(shape: &linear::Shape) -> u32 {
-    RunLayout { capacity: shape.capacity as usize, wants: 1, heads: 2 }.slot(0)
+/// The memory of a case, given away piece by piece.
+struct Room {
+    /// Positions that there is room for.
+    capacity: usize,
+    vectors: Vec<f32>,
+    /// Numbers of the arena.
+    arena: usize,
 }
 
-fn linear_case(
-    rows: Range<usize>,
-    [inputs, outputs]: [usize; 2],
+impl Room {
+    fn vector(&mut self, values: &[f32]) -> u32 {
+        let at = self.vectors.len() as u32;
+        self.vectors.extend_from_slice(values);
+        at
+    }
+
+    /// `width` numbers of the arena for each position.
+    fn rows(&mut self, width: usize) -> u32 {
+        let at = self.arena as u32;
+        self.arena += self.capacity * width;
+        at
+    }
+}
+
+/// A linear map of some rows.
+#[derive(Clone, Copy, Debug)]
+struct Map {
+    which: Rows,
+    rows: usize,
+    /// Inputs and outputs.
+    size: [usize; 2],
     weight_type: WeightType,
     widths: Widths,
-    which: Rows,
-    change: impl FnOnce(&mut linear::Shape, &mut Vec<f32>, &Stored, usize),
-) -> (Case, linear::Shape) {
-    let capacity = rows.end + 3;
-    let weights = matrix(inputs, outputs, &widths, weight_type);
-    // x, what is added, statistics, keys, values, y.
-    let x = 0;
-    let residual = x + capacity * inputs;
-    let stats = residual + capacity * outputs;
-    let keys = stats + capacity * 2;
-    let values = keys + capacity * outputs;
-    let y = values + capacity * outputs;
-    let arena = filled(y + capacity * outputs, 5);
-    let mut vectors = weights.scales.clone();
-    let predict: Vec<u32> = rows.clone().rev().step_by(2).map(|row| row as u32).collect();
-    let mut words = run(capacity, 1, rows.start, rows.len(), &predict);
-    let mut shape = linear::Shape::new(&weights.layout, &words.layout, which, x as u32, y as u32);
-    if !vectors.is_empty() {
-        shape.scale = 0;
+}
+
+impl Map {
+    /// For so many rows each, maps by every type of weights and in every form.
+    fn all(which: Rows, rows: &[usize], size: [usize; 2]) -> impl Iterator<Item = Map> {
+        types_and(&WIDTHS).flat_map(move |(weight_type, widths)| {
+            rows.iter().map(move |rows| Map { which, rows: *rows, size, weight_type, widths })
+        })
     }
-    shape.residual = residual as u32;
-    shape.residual_stats = stats as u32;
-    shape.keys = keys as u32;
-    shape.values = values as u32;
-    change(&mut shape, &mut vectors, &weights, outputs);
-    let trace = rows.len() * outputs;
-    words.want(words.layout.slot(0), 0);
-    let (tiled, grid) = shape.grid(&widths, which.count(&words));
-    let op = if tiled { Op::LinearTile } else { Op::LinearVector };
-    (Case { op, grid, shape: shape.words(), weights, vectors, arena, trace, run: words, widths }, shape)
+
+    /// Checks the map, and what `more` adds to it.
+    fn check(self, kernels: &Kernels, more: impl FnOnce(&mut linear::Shape, &mut Room, &Stored)) {
+        let Map { which, rows, size: [inputs, outputs], weight_type, widths } = self;
+        // Every other position is predicted.
+        let new = if which == Rows::New { rows } else { 2 * rows - 1 };
+        let predict: Vec<u32> = (PAST..PAST + new).rev().step_by(2).map(|row| row as u32).collect();
+        let capacity = PAST + new + 3;
+        let mut run = run(capacity, 1, PAST, new, &predict);
+        let weights = matrix(inputs, outputs, &widths, weight_type);
+        let mut room = Room { capacity, vectors: weights.scales.clone(), arena: 0 };
+        let mut shape = linear::Shape::new(&weights.layout, &run.layout, which, room.rows(inputs), 0);
+        if weight_type == WeightType::Int8 {
+            shape.scale = 0;
+        }
+        more(&mut shape, &mut room, &weights);
+        shape.y = room.rows(shape.stride as usize);
+        let traced = shape.want != NONE;
+        if traced {
+            run.want(shape.want, 0);
+        }
+        let (tiled, grid) = shape.grid(&widths, rows);
+        let op = if tiled { Op::LinearTile } else { Op::LinearVector };
+        let (arena, trace) = (filled(room.arena, 5), if traced { rows * outputs } else { 0 });
+        let (words, vectors) = (shape.words(), room.vectors);
+        let case = Case { op, grid, shape: words, weights, vectors, arena, trace, run, widths };
+        kernels.check(&format!("{self:?}, {shape:?}"), &case, |memory| linear::twin(&shape, memory));
+    }
 }
 
-fn push(vectors: &mut Vec<f32>, values: &[f32]) -> u32 {
-    let at = vectors.len() as u32;
-    vectors.extend_from_slice(values);
-    at
+/// Where a run of [`Map::check`] says where the map is traced.
+fn traced(room: &Room) -> u32 {
+    RunLayout { capacity: room.capacity, wants: 1, heads: 2 }.slot(0)
 }
 
-/// What a norm adds to a map: for each output the sum of its weights times gamma, and the bias with beta in it.
-fn folded(weights: &Stored, gamma: &[f32], beta: &[f32], bias: &[f32]) -> (Vec<f32>, Vec<f32>) {
+/// Puts a norm before the map: for each output the sum of its weights times gamma, and a bias with beta in it.
+fn normed(shape: &mut linear::Shape, room: &mut Room, weights: &Stored) {
+    let (inputs, outputs) = (shape.inputs as usize, shape.outputs as usize);
     let product = |x: &[f32], output: usize| {
         let products = x.iter().enumerate().map(|(k, x)| x * weights.opened(k, output));
         products.sum::<f32>() * weights.scale(output)
     };
-    let outputs = 0..bias.len();
-    let gamma_weights = outputs.clone().map(|output| product(gamma, output)).collect();
-    (gamma_weights, outputs.map(|output| product(beta, output) + bias[output]).collect())
-}
-
-fn plain(shape: &mut linear::Shape) {
-    for field in [&mut shape.residual, &mut shape.residual_stats, &mut shape.keys, &mut shape.values] {
-        *field = NONE;
-    }
+    let [gamma, beta, bias] =
+        [(inputs, 9), (inputs, 10), (outputs, 11)].map(|(count, seed)| filled(count, seed));
+    let all = |x: &[f32]| (0..outputs).map(|output| product(x, output)).collect::<Vec<_>>();
+    let with_beta: Vec<f32> = all(&beta).iter().zip(bias).map(|(beta, bias)| beta + bias).collect();
+    shape.gamma = room.vector(&gamma);
+    shape.gamma_weights = room.vector(&all(&gamma));
+    shape.bias = room.vector(&with_beta);
+    shape.epsilon = 1e-5;
+    shape.stats = room.rows(2);
 }
 
 #[test]
 fn linear_maps_equal_their_twin() {
-    let gpu = gpu();
-    let sizes = [[36, 108], [5, 3], [50, 36], [33, 129], [1, 1], [96, 65], [1100, 70], [300, 5], [1024, 8]];
-    for widths in WIDTHS {
-        for weight_type in TYPES {
-            // The last three have more inputs than a workgroup has invocations.
-            for (rows, size) in ROWS.into_iter().chain([widths.few_rows, 1]).zip(sizes) {
-                let what = format!("linear {rows} x {size:?} {weight_type:?} {widths:?}");
-                let (mut case, shape) = linear_case(
-                    2..2 + rows,
-                    size,
-                    weight_type,
-                    widths,
-                    Rows::New,
-                    |shape, vectors, _, outputs| {
-                        plain(shape);
-                        shape.bias = push(vectors, &filled(outputs, 8));
-                        shape.want = traced(shape);
-                    },
-                );
-                if weight_type == WeightType::Int8 {
-                    // The least and the greatest number that a file may have.
-                    case.weights.words[0] = u32::from_le_bytes([0x80, 0x7f, 0xff, 0x01]);
-                }
-                check(&gpu, &what, &case, |memory| linear::twin(&shape, memory));
-            }
-        }
+    let kernels = Kernels::new();
+    let check = |map: Map| {
+        map.check(&kernels, |shape, room, _| {
+            shape.bias = room.vector(&filled(map.size[1], 8));
+            shape.want = traced(room);
+        });
+    };
+    for size in [[1, 1], [5, 3], [18, 70], [50, 36], [33, 129]] {
+        Map::all(Rows::New, &ROWS, size).for_each(check);
+    }
+    // The most rows that are computed one by one, and more inputs than a workgroup then has invocations.
+    for size in [[1100, 70], [300, 5], [1024, 8]] {
+        Map::all(Rows::New, &[1, 2, 16], size).for_each(check);
     }
 }
 
 #[test]
 fn norms_residuals_and_activations_equal_their_twin() {
-    let gpu = gpu();
-    let activations =
-        [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Silu, Activation::Tanh];
-    for (index, activation) in activations.into_iter().enumerate() {
-        for rows in [1, 9, 40] {
-            for (weight_type, widths) in
-                TYPES.into_iter().flat_map(|kind| WIDTHS.map(|widths| (kind, widths)))
-            {
-                let size = [[36, 36], [50, 12], [24, 70], [300, 20], [1100, 9]][index];
-                let what =
-                    format!("normed linear {rows} x {size:?} {activation:?} {weight_type:?} {widths:?}");
-                let (case, shape) = linear_case(
-                    1..1 + rows,
-                    size,
-                    weight_type,
-                    widths,
-                    Rows::New,
-                    |shape, vectors, weights, outputs| {
-                        let (residual, residual_stats, keys) =
-                            (shape.residual, shape.residual_stats, shape.keys);
-                        plain(shape);
-                        let gamma = filled(size[0], 9);
-                        let (gamma_weights, bias) =
-                            folded(weights, &gamma, &filled(size[0], 10), &filled(outputs, 11));
-                        shape.gamma = push(vectors, &gamma);
-                        shape.gamma_weights = push(vectors, &gamma_weights);
-                        shape.bias = push(vectors, &bias);
-                        shape.epsilon = 1e-5;
-                        *shape = shape.activated(Some(activation));
-                        // This norm's own statistics go where keys do elsewhere.
-                        shape.stats = keys;
-                        shape.residual = residual;
-                        shape.residual_stats = residual_stats;
-                        shape.residual_gamma = push(vectors, &filled(outputs, 12));
-                        shape.residual_beta = push(vectors, &filled(outputs, 13));
-                        shape.want = traced(shape);
-                    },
-                );
-                check(&gpu, &what, &case, |memory| linear::twin(&shape, memory));
-            }
+    let kernels = Kernels::new();
+    for (activation, size, added_is_normed) in [
+        (Activation::Gelu, [36, 36], true),
+        (Activation::GeluTanh, [50, 12], false),
+        (Activation::Relu, [18, 70], true),
+        (Activation::Silu, [5, 5], false),
+        (Activation::Tanh, [66, 9], true),
+    ] {
+        let few = Map::all(Rows::New, &[2, 16], [1100, 9]);
+        for map in Map::all(Rows::New, &ROWS, size).chain(few) {
+            map.check(&kernels, |shape, room, weights| {
+                normed(shape, room, weights);
+                *shape = shape.activated(Some(activation));
+                let outputs = shape.outputs as usize;
+                shape.residual = room.rows(outputs);
+                if added_is_normed {
+                    shape.residual_stats = room.rows(2);
+                    shape.residual_gamma = room.vector(&filled(outputs, 12));
+                    shape.residual_beta = room.vector(&filled(outputs, 13));
+                }
+                shape.want = traced(room);
+            });
         }
     }
 }
 
 #[test]
 fn queries_keys_and_values_go_to_their_places() {
-    let gpu = gpu();
-    for widths in WIDTHS {
-        for rows in [1, 2, 13, 40] {
-            let size = [20, 60];
-            let (case, shape) =
-                linear_case(4..4 + rows, size, WeightType::F16, widths, Rows::New, |shape, _, _, _| {
-                    shape.residual = NONE;
-                    shape.residual_stats = NONE;
-                    shape.want = traced(shape);
-                });
-            check(&gpu, &format!("qkv of {rows} rows"), &case, |memory| linear::twin(&shape, memory));
+    let kernels = Kernels::new();
+    for hidden in [5, 18, 36, 50] {
+        for map in Map::all(Rows::New, &ROWS, [hidden, 3 * hidden]) {
+            map.check(&kernels, |shape, room, weights| {
+                // GPT's are of a norm.
+                if hidden % 4 == 2 {
+                    normed(shape, room, weights);
+                }
+                shape.keys = room.rows(hidden);
+                shape.values = room.rows(hidden);
+                shape.want = traced(room);
+            });
         }
     }
 }
 
 #[test]
 fn heads_read_the_rows_they_are_for() {
-    let gpu = gpu();
-    for which in [Rows::Predicted, Rows::Gathered, Rows::First] {
-        for rows in [3, 21, 70] {
-            let (case, shape) =
-                linear_case(0..rows, [24, 151], WeightType::F16, Widths::WIDE, which, |shape, _, _, _| {
-                    plain(shape)
-                });
-            check(&gpu, &format!("{which:?} of {rows}"), &case, |memory| linear::twin(&shape, memory));
-        }
+    let kernels = Kernels::new();
+    let several =
+        [Rows::Predicted, Rows::Gathered].into_iter().flat_map(|which| Map::all(which, &ROWS, [50, 151]));
+    for map in several.chain(Map::all(Rows::First, &[1], [18, 18])) {
+        map.check(&kernels, |shape, room, weights| {
+            if map.which == Rows::Predicted {
+                normed(shape, room, weights);
+                shape.stats = NONE;
+            }
+            // Beside its own part of a row there is another's.
+            shape.stride += 5;
+        });
     }
 }
 
 #[test]
 fn attention_equals_its_twin() {
-    let gpu = gpu();
+    let kernels = Kernels::new();
     // The last is larger than a workgroup.
     let heads = [(1, 4), (2, 6), (3, 12), (5, 16), (12, 64), (20, 5), (2, 128), (1, 200)];
-    for widths in [Widths::NARROW, Widths::WIDE] {
-        for (rows, (heads, size)) in ROWS.into_iter().chain([9]).zip(heads) {
-            let edges = vec![[rows - 1, 0], [0, rows / 2], [rows / 2, rows / 2]];
-            let changed = Ablation { heads: vec![[1, heads - 1]], mask: edges, ..Ablation::default() };
-            for (sight, past, ablation) in [
-                (Sight::Everywhere, 0, Ablation::default()),
-                (Sight::Back, 0, Ablation::default()),
-                (Sight::Back, 70, Ablation::default()),
-                (Sight::Near(3), 70, Ablation::default()),
-                (Sight::Everywhere, 0, changed.clone()),
-                (Sight::Back, 0, changed.clone()),
-                (Sight::Near(9), 0, changed.clone()),
-            ] {
+    for widths in NARROW_AND_WIDE {
+        for (turn, rows) in ROWS.into_iter().enumerate() {
+            for (index, (heads, size)) in heads.into_iter().enumerate() {
+                let edges = vec![[rows - 1, 0], [0, rows / 2], [rows / 2, rows / 2]];
+                let changed = Ablation { heads: vec![[1, heads - 1]], mask: edges, ..Ablation::default() };
+                // Each number of rows meets each number of heads, and each of both meets each of these.
+                let ways = [
+                    (Sight::Everywhere, 0, Ablation::default()),
+                    (Sight::Back, 0, Ablation::default()),
+                    (Sight::Back, 70, Ablation::default()),
+                    (Sight::Near(3), 70, Ablation::default()),
+                    (Sight::Everywhere, 0, changed.clone()),
+                    (Sight::Back, 0, changed.clone()),
+                    (Sight::Near(9), 0, changed),
+                ];
+                let (sight, past, ablation) = &ways[(turn + index) % ways.len()];
                 let capacity = past + rows + 2;
-                let keys = past + rows;
-                let width = capacity * heads * size;
-                let mut words = run(capacity, 2, past, rows, &[]);
-                let map = heads * rows * keys;
+                let mut room = Room { capacity, vectors: Vec::new(), arena: 0 };
+                let mut words = run(capacity, 2, *past, rows, &[]);
                 let [want_scores, want_pattern] = [0, 1].map(|index| words.layout.slot(index));
-                words.want(want_pattern, map as u32);
-                if sight == Sight::Back {
-                    words.want(want_scores, 0);
+                let map = heads * rows * (past + rows);
+                words.want(want_pattern, 0);
+                let scored = *sight == Sight::Back;
+                if scored {
+                    words.want(want_scores, map as u32);
                 }
+                let [q, keys, values, z] = [(); 4].map(|()| room.rows(heads * size));
                 let shape = attention::Shape {
                     heads: heads as u32,
                     head_size: size as u32,
                     scale: (size as f32).sqrt().recip() * 3.0,
-                    window: attention::window(sight),
-                    q: 0,
-                    keys: width as u32,
-                    values: 2 * width as u32,
-                    z: 3 * width as u32,
+                    window: attention::window(*sight),
+                    q,
+                    keys,
+                    values,
+                    z,
                     want_scores,
                     want_pattern,
                     heads_off: words.layout.heads() as u32 + 1,
                     edits: words.layout.edits() as u32,
                     capacity: capacity as u32,
                 };
-                words.ablate(&ablation, 1);
+                words.ablate(ablation, 1);
                 let case = Case {
                     op: Op::Attention,
                     grid: shape.grid(&widths, rows),
                     shape: shape.words(),
-                    weights: Stored::new(Layout::new(0, 0, &widths, WeightType::F32), |_, _| 0.0),
+                    weights: no_matrix(&widths),
                     vectors: Vec::new(),
-                    arena: filled(4 * width, 6),
-                    trace: 2 * map,
+                    arena: filled(room.arena, 6),
+                    trace: if scored { 2 * map } else { map },
                     run: words,
                     widths,
                 };
-                let what =
-                    format!("{heads} heads of {size}, {rows} rows after {past}, {sight:?}, {ablation:?}");
-                check(&gpu, &what, &case, |memory| attention::twin(&shape, memory));
+                let what = format!(
+                    "{heads} heads of {size}, {rows} rows after {past}, {sight:?}, {ablation:?}, {widths:?}"
+                );
+                kernels.check(&what, &case, |memory| attention::twin(&shape, memory));
             }
         }
     }
@@ -378,85 +430,114 @@ fn attention_equals_its_twin() {
 
 #[test]
 fn embeddings_equal_their_twin() {
-    let gpu = gpu();
-    for weight_type in TYPES {
-        // The second table begins with a later word: those before it are left to another.
-        for (rows, hidden, segments, first) in [(1, 36, true, 0), (17, 5, false, 20), (65, 192, true, 0)] {
-            let capacity = rows + 4;
-            let widths = if rows == 65 { Widths::WIDE } else { Widths::NARROW };
-            let words = matrix(hidden, 41, &widths, weight_type);
-            let mut vectors = words.scales.clone();
-            let scale = if vectors.is_empty() { NONE } else { 0 };
-            let position_table = push(&mut vectors, &filled(capacity * hidden, 14));
-            let segment_table = if segments { push(&mut vectors, &filled(2 * hidden, 15)) } else { NONE };
-            let mut run = run(capacity, 3, 4, rows, &[]);
-            let [want_word, want_position, want_segment] = [0, 1, 2].map(|index| run.layout.slot(index));
-            let shape = embed::Shape {
-                hidden: hidden as u32,
-                first,
-                count: 41,
-                position_table,
-                segment_table,
-                scale,
-                drawn: 1,
-                sum: 3,
-                want_word,
-                want_position,
-                want_segment,
-                capacity: capacity as u32,
-            };
-            run.want(want_word, 0);
-            run.want(want_segment, (rows * hidden) as u32);
-            let mut arena = vec![0.0; 3 + capacity * hidden];
-            if rows == 1 {
-                arena[1] = 33.0;
-                run.follow();
+    let kernels = Kernels::new();
+    let left_out = [None, Some(Embedding::Token), Some(Embedding::Position), Some(Embedding::Segment)];
+    for (weight_type, widths) in types_and(&NARROW_AND_WIDE) {
+        for (rows, left_out) in ROWS.into_iter().zip(left_out.into_iter().cycle()) {
+            // The last is a part of a table: the words before and after it are left to others.
+            for (hidden, segments, first, count) in [(36, true, 0, 41), (5, false, 0, 41), (50, true, 6, 25)]
+            {
+                let capacity = rows + 4;
+                let words = matrix(hidden, count, &widths, weight_type);
+                let mut room = Room { capacity, vectors: words.scales.clone(), arena: 2 };
+                let mut run = run(capacity, 3, 4, rows, &[]);
+                let [want_word, want_position, want_segment] = [0, 1, 2].map(|index| run.layout.slot(index));
+                let shape = embed::Shape {
+                    hidden: hidden as u32,
+                    first,
+                    count: count as u32,
+                    position_table: room.vector(&filled(capacity * hidden, 14)),
+                    segment_table: if segments { room.vector(&filled(2 * hidden, 15)) } else { NONE },
+                    scale: if words.scales.is_empty() { NONE } else { 0 },
+                    drawn: 1,
+                    sum: room.rows(hidden),
+                    want_word,
+                    want_position,
+                    want_segment,
+                    capacity: capacity as u32,
+                };
+                for (at, slot) in [want_word, want_position, want_segment].into_iter().enumerate() {
+                    run.want(slot, (at * rows * hidden) as u32);
+                }
+                run.ablate(
+                    &Ablation { embeddings: left_out.into_iter().collect(), ..Ablation::default() },
+                    1,
+                );
+                let mut arena = filled(room.arena, 7);
+                if rows == 1 {
+                    arena[1] = 30.0;
+                    run.follow();
+                }
+                let what =
+                    format!("{rows} embeddings of {hidden} without {left_out:?}, {weight_type:?} {widths:?}");
+                let case = Case {
+                    op: Op::Embed,
+                    grid: shape.grid(widths.tile_lanes, rows),
+                    shape: shape.words(),
+                    weights: words,
+                    vectors: room.vectors,
+                    arena,
+                    trace: 3 * rows * hidden,
+                    run,
+                    widths,
+                };
+                kernels.check(&what, &case, |memory| embed::twin(&shape, memory));
             }
-            if rows == 17 {
-                run.ablate(&Ablation { embeddings: vec![Embedding::Position], ..Ablation::default() }, 1);
-            }
-            let case = Case {
-                op: Op::Embed,
-                grid: shape.grid(widths.tile_lanes, rows),
-                shape: shape.words(),
-                weights: words,
-                vectors,
-                arena,
-                trace: 2 * rows * hidden,
-                run,
-                widths,
-            };
-            let what = format!("{rows} embeddings of {hidden}, {weight_type:?}");
-            check(&gpu, &what, &case, |memory| embed::twin(&shape, memory));
         }
     }
 }
 
 #[test]
 fn norms_equal_their_twin() {
-    let gpu = gpu();
-    for widths in [Widths::NARROW, Widths::WIDE] {
-        for (rows, hidden) in [(1, 1), (3, 36), (17, 5), (64, 129)] {
-            let mut vectors = filled(hidden, 16);
-            let beta = push(&mut vectors, &filled(hidden, 17));
-            let mut run = run(rows + 1, 1, 1, rows, &[]);
-            let want = run.layout.slot(0);
-            let shape = norm::Shape { hidden: hidden as u32, x: 2, gamma: 0, beta, epsilon: 1e-6, want };
-            run.want(want, 0);
-            let case = Case {
-                op: Op::Norm,
-                grid: shape.grid(rows),
-                shape: shape.words(),
-                weights: Stored::new(Layout::new(0, 0, &widths, WeightType::F32), |_, _| 0.0),
-                vectors,
-                arena: filled(2 + (rows + 1) * hidden, 18),
-                trace: rows * hidden,
-                run,
-                widths,
-            };
-            check(&gpu, &format!("norm of {rows} x {hidden}"), &case, |memory| norm::twin(&shape, memory));
+    let kernels = Kernels::new();
+    for widths in NARROW_AND_WIDE {
+        for rows in ROWS {
+            for hidden in [1, 5, 36, 50, 129] {
+                let mut room = Room { capacity: rows + 1, vectors: Vec::new(), arena: 2 };
+                let mut run = run(room.capacity, 1, 1, rows, &[]);
+                let want = run.layout.slot(0);
+                run.want(want, 0);
+                let shape = norm::Shape {
+                    hidden: hidden as u32,
+                    x: room.rows(hidden),
+                    gamma: room.vector(&filled(hidden, 16)),
+                    beta: room.vector(&filled(hidden, 17)),
+                    epsilon: 1e-6,
+                    want,
+                };
+                let case = Case {
+                    op: Op::Norm,
+                    grid: shape.grid(rows),
+                    shape: shape.words(),
+                    weights: no_matrix(&widths),
+                    vectors: room.vectors,
+                    arena: filled(room.arena, 18),
+                    trace: rows * hidden,
+                    run,
+                    widths,
+                };
+                let what = format!("norm of {rows} x {hidden}, {widths:?}");
+                kernels.check(&what, &case, |memory| norm::twin(&shape, memory));
+            }
         }
     }
+}
+
+/// Of what a run changes, nothing costs a word that is not changed.
+#[test]
+fn a_run_that_changes_nothing_is_written_as_any_other() {
+    let plain = run(40, 2, 3, 17, &[19]);
+    let ablated = |ablation: &Ablation| {
+        let mut run = plain.clone();
+        run.ablate(ablation, 1);
+        run
+    };
+    assert_eq!(ablated(&Ablation::default()), plain);
+    let embeddings = vec![Embedding::Token];
+    let heads_and_embeddings = Ablation { heads: vec![[1, 0]], embeddings, ..Ablation::default() };
+    assert_eq!(ablated(&heads_and_embeddings).words().len(), plain.words().len());
+    let mask = Ablation { mask: vec![[4, 2]], ..Ablation::default() };
+    assert_eq!(ablated(&mask).words().len(), plain.layout.words());
 }
 
 /// The fields of `struct Shape` in a kernel's file.

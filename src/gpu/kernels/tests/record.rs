@@ -8,15 +8,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 
-use super::{Case, Op, source};
+use super::{Case, Op, UNTOUCHED, source};
 
-/// The folder to write to; without it nothing is written.
+/// The folder to write to; without one nothing is written.
 const FOLDER: &str = "CLOZE_KERNELS";
 
 /// Writes a case, with the arena and the trace that its twin left.
 pub(super) fn record(case: &Case, arena: &[f32], trace: &[f32]) {
     static WRITTEN: AtomicUsize = AtomicUsize::new(0);
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let Some(folder) = std::env::var_os(FOLDER).filter(|folder| !folder.is_empty()) else { return };
+    let folder = PathBuf::from(folder);
+    // A page's trace begins with zeros.
+    let trace: Vec<f32> = trace.iter().map(|value| if *value == UNTOUCHED { 0.0 } else { *value }).collect();
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     let parts = [
         ("arena", bits(&case.arena)),
@@ -24,7 +27,7 @@ pub(super) fn record(case: &Case, arena: &[f32], trace: &[f32]) {
         ("vectors", bits(&case.vectors)),
         ("shape", case.shape.clone()),
         ("run", case.run.words().to_vec()),
-        ("after", bits(&[arena, trace].concat())),
+        ("after", bits(&[arena, &trace].concat())),
     ];
     let views = parts.iter().map(|(name, words)| {
         let view = TensorView::new(Dtype::U32, vec![words.len()], bytemuck::cast_slice(words));
