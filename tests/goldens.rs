@@ -1002,7 +1002,7 @@ fn assert_same_best(what: &str, best: &[Prediction], all: &[Prediction]) {
 fn the_best_of_the_scores_are_those_of_all_scores() {
     for Reviewed { name, session, golden, .. } in all_on_gpus() {
         for case in &golden.cases {
-            for top_k in [8, 1000] {
+            for top_k in [1, 8, 64, 65, 1000] {
                 let request = |want| RunRequest {
                     text: case.text.clone(),
                     text_b: case.text_b.clone(),

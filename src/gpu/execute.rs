@@ -207,8 +207,7 @@ impl GpuModel {
     ///
     /// # Errors
     /// [`GpuError::TooLarge`] if what is wanted is too large to be read back, [`GpuError::OutOfMemory`] if there is no memory
-    /// left for it; [`GpuError::Lost`] if the GPU was taken away;
-    /// [`GpuError::Failed`] if it fails.
+    /// left for it; [`GpuError::Lost`] if the GPU was taken away; [`GpuError::Failed`] if it fails.
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
         let Turn { room, known, last, whole } = &mut *turn;
