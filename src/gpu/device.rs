@@ -176,8 +176,17 @@ impl Gpu {
 
     /// Begins to compile the kernels of a first run, for weights of a type, where that was not done yet.
     pub fn compile(&self, weight_type: WeightType) {
-        for op in Op::OF_A_FIRST_RUN {
-            self.kernel(op, weight_type);
+        self.compile_all(Op::of_a_first_run(&self.widths()), weight_type);
+    }
+
+    /// Likewise those that draw a token.
+    pub fn compile_drawing(&self, weight_type: WeightType) {
+        self.compile_all(&Op::OF_A_DRAW, weight_type);
+    }
+
+    fn compile_all(&self, ops: &[Op], weight_type: WeightType) {
+        for op in ops {
+            self.kernel(*op, weight_type);
         }
         // A browser would keep that back until there is work.
         self.flush();

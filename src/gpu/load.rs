@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use super::device::{Gpu, GpuError, Verdict};
 use super::execute::{GpuModel, bytes};
 use super::kernels::linear::Rows;
-use super::kernels::{NONE, Op, linear};
+use super::kernels::{NONE, RunWords, linear};
 use super::packing::Packing;
 use super::plan::{Fold, MatrixPlan, Plan};
 use super::weights::WeightType;
@@ -151,33 +151,38 @@ fn scale<'a>(kept: &'a BTreeMap<String, Vec<u8>>, tensor: &Tensor) -> &'a [u8] {
     tensor.scale_key().and_then(|key| kept.get(key)).map_or(&[], Vec::as_slice)
 }
 
-/// Computes what the norms add to the maps behind them (`linear.wgsl` says what for), by the kernel of the maps themselves.
+/// Computes what the norms add to the maps behind them (`linear.wgsl` says what for), by the kernel of the maps themselves: as
+/// a run of two rows, gamma and beta, where the arena begins. What beta gives is added to the bias.
 fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
-    let GpuModel { gpu, plan, vectors, arena, .. } = model;
+    let GpuModel { gpu, plan, vectors, arena, run, .. } = model;
+    gpu.write(run, 0, RunWords::new(plan.layout, 0, &[0; 2], &[], &[]).words());
     let mut encoder = gpu.encoder();
     for Fold { matrix, gamma, beta, bias, to } in &plan.folds {
         let MatrixPlan { layout, scale, .. } = &plan.matrices[*matrix];
-        let (inputs, outputs) = (layout.inputs as u32, layout.outputs as u32);
-        let mut bindings = Vec::new();
-        for (row, vector, bias) in [(0, *gamma, NONE), (1, *beta, *bias)] {
-            let (x, y) = (row * inputs, 2 * inputs + row * outputs);
-            let [from, to] = [vector, x].map(|at| bytes(at as usize));
-            encoder.copy_buffer_to_buffer(vectors, from, arena, to, bytes(layout.inputs));
-            let mut shape = linear::Shape::new(layout, &plan.layout, Rows::First, x, y);
-            (shape.scale, shape.bias) = (*scale, bias);
-            let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
-            let bound = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, &model.run, trace]);
-            bindings.push((bound, shape.grid(&plan.widths, 1).1));
+        let (inputs, outputs) = (layout.inputs, layout.outputs);
+        let y = 2 * inputs;
+        for (from, to) in [(*gamma, 0), (*beta, inputs)] {
+            encoder.copy_buffer_to_buffer(vectors, bytes(from as usize), arena, bytes(to), bytes(inputs));
         }
+        let mut shape = linear::Shape::new(layout, &plan.layout, Rows::New, 0, y as u32);
+        shape.scale = *scale;
+        if *bias != NONE {
+            encoder.clear_buffer(arena, bytes(y), Some(bytes(outputs)));
+            let (from, to) = (bytes(*bias as usize), bytes(y + outputs));
+            encoder.copy_buffer_to_buffer(vectors, from, arena, to, bytes(outputs));
+            shape.residual = shape.y;
+        }
+        let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
+        let bound = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, run, trace]);
+        // There are many more rows in a text.
+        let (op, [groups, rows]) = shape.launch(&plan.widths, 2, plan.widths.one_by_one(2, usize::MAX));
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-        pass.set_pipeline(gpu.kernel(Op::LinearVector, plan.weight_type));
-        for (bound, [x, y]) in &bindings {
-            pass.set_bind_group(0, bound, &[]);
-            pass.dispatch_workgroups(*x, *y, 1);
-        }
+        pass.set_pipeline(gpu.kernel(op, plan.weight_type));
+        pass.set_bind_group(0, &bound, &[]);
+        pass.dispatch_workgroups(groups, rows, 1);
         drop(pass);
-        let (from, length) = (bytes(2 * layout.inputs), bytes(2 * layout.outputs));
-        encoder.copy_buffer_to_buffer(arena, from, vectors, bytes(*to as usize), length);
+        let (from, to, length) = (bytes(y), bytes(*to as usize), bytes(2 * outputs));
+        encoder.copy_buffer_to_buffer(arena, from, vectors, to, length);
     }
     gpu.submit(encoder);
     Ok(())

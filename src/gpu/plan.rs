@@ -75,8 +75,8 @@ impl Step {
         match self.kernel {
             Kernel::Embed(shape) => (Op::Embed, shape.grid(widths.tile_lanes, run.rows())),
             Kernel::Linear(shape) => {
-                let (tiled, grid) = shape.grid(widths, shape.which().count(run));
-                (if tiled { Op::LinearTile } else { Op::LinearVector }, grid)
+                let rows = shape.which().count(run);
+                shape.launch(widths, rows, widths.one_by_one(rows, run.rows()))
             }
             Kernel::Attention(shape) => (Op::Attention, shape.grid(widths, run.rows())),
             Kernel::Norm(shape) => (Op::Norm, shape.grid(run.rows())),

@@ -67,6 +67,18 @@ describe("what is asked of the GPU", { timeout: 300_000 }, () => {
     noProblems(problems);
   });
 
+  test("what the first token needs is compiled before anybody asks for it", async () => {
+    const before = await asked(page, async () => {
+      await load("gpt");
+      await page.waitForTimeout(1000);
+    });
+    // A single row's maps, the best of the scores in two steps, and the draw.
+    assert.ok(before.createComputePipeline >= 4, `${before.createComputePipeline} kernels were compiled`);
+    const { createComputePipeline } = await asked(page, () => ask(page, "generate", { text: "Once", maxNewTokens: 1, seed: 1 }));
+    assert.equal(createComputePipeline, undefined);
+    noProblems(problems);
+  });
+
   for (const [how, sampling] of [
     ["the most probable", { temperature: 0 }],
     ["drawn", { temperature: 1, topK: 40, seed: 1 }],
@@ -74,7 +86,7 @@ describe("what is asked of the GPU", { timeout: 300_000 }, () => {
     test(`tokens, ${how}: many for one reading of half a kilobyte each; none makes anything`, async () => {
       const { layers } = await load("gpt");
       const request = { text: "Once upon a time", maxNewTokens: 47, ...sampling };
-      // Compiles what draws.
+      // Makes room for it.
       await ask(page, "generate", request);
       let count;
       const cost = await asked(page, async () => ({ length: count } = await ask(page, "generate", request)));

@@ -21,10 +21,10 @@ use crate::quiet::Quiet;
 use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
 use crate::worker::{Answers, post, progress};
 
-/// How long the self-check waits for the page's first request, which it would keep waiting.
+/// How long the self-check, and what is prepared after it, wait for the page's first request, which they would keep waiting.
 const FIRST_REQUEST: Duration = Duration::from_millis(50);
 
-/// How long it then waits for the page to draw the answer: both need the processor where the GPU is software.
+/// How long they then wait for the page to draw the answer: both need the processor where the GPU is software.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 
 /// How long after a failed run it is known whether the GPU was taken away.
@@ -183,16 +183,17 @@ impl Models {
         self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
         self.tell(&model);
         spawn_local(async move {
-            if !model.settled.get() {
+            sleep(FIRST_REQUEST).await;
+            while model.asked.get() == Asked::Once {
                 sleep(FIRST_REQUEST).await;
-                while model.asked.get() == Asked::Once {
-                    sleep(FIRST_REQUEST).await;
-                }
-                if model.asked.get() == Asked::Answered {
-                    sleep(FIRST_LOOK).await;
-                }
+            }
+            if model.asked.get() == Asked::Answered {
+                sleep(FIRST_LOOK).await;
+            }
+            if !model.settled.get() {
                 Rc::clone(&self).settle(&model).await;
             }
+            self.prepare_drawing(&model).await;
             self.measure_unasked(model).await;
         });
         Ok(Answer::Loaded { model: card })
@@ -289,6 +290,17 @@ impl Models {
         model.settled.set(true);
         model.self_check.set(check);
         Ok(())
+    }
+
+    /// Begins to compile what the first token of a model that continues texts would wait for.
+    async fn prepare_drawing(&self, model: &OnGpu) {
+        let session = model.session();
+        if session.card().family == Family::Gpt2
+            && self.is_current(model)
+            && let Ok(gpu) = self.gpu.device().await
+        {
+            gpu.compile_drawing(session.weights());
+        }
     }
 
     /// Checks a model's numbers after the page's first request, and leaves the GPU if they are wrong.

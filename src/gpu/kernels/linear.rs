@@ -1,7 +1,7 @@
 //! A linear map with the layer norm before it and the activation and the residual after it: `linear.wgsl`.
 
 use super::super::weights::Layout;
-use super::{Memory, NONE, RunLayout, RunWords, Widths, shape};
+use super::{Memory, NONE, Op, RunLayout, RunWords, Widths, shape};
 use crate::checkpoint::Activation;
 
 /// Which rows a map reads and writes.
@@ -149,14 +149,14 @@ impl Shape {
         self.gamma != NONE
     }
 
-    /// Whether `rows` rows are computed in the tiled form, and the workgroups.
-    pub fn grid(&self, widths: &Widths, rows: usize) -> (bool, [u32; 2]) {
+    /// The form in which `rows` rows are computed, one by one or as tiles, and the workgroups.
+    pub fn launch(&self, widths: &Widths, rows: usize, one_by_one: bool) -> (Op, [u32; 2]) {
         let groups = |lanes: u32| self.outputs.div_ceil(lanes * 4);
-        if rows <= widths.few_rows {
+        if one_by_one {
             // Workgroups that read the same weights are neighbours.
-            (false, [rows as u32, groups(widths.vector_lanes)])
+            (Op::LinearVector, [rows as u32, groups(widths.vector_lanes)])
         } else {
-            (true, [groups(widths.tile_lanes), rows.div_ceil(widths.tile_rows()) as u32])
+            (Op::LinearTile, [groups(widths.tile_lanes), rows.div_ceil(widths.tile_rows()) as u32])
         }
     }
 

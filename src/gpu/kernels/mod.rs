@@ -86,7 +86,13 @@ impl Op {
     pub(super) const COUNT: usize = Op::Draw as usize + 1;
 
     /// Those that every first run needs.
-    pub(super) const OF_A_FIRST_RUN: [Op; 4] = [Op::Embed, Op::LinearTile, Op::LinearVector, Op::Attention];
+    pub(super) fn of_a_first_run(widths: &Widths) -> &'static [Op] {
+        const ALL: &[Op] = &[Op::Embed, Op::LinearTile, Op::Attention, Op::LinearVector];
+        if widths.shares { ALL } else { &ALL[..3] }
+    }
+
+    /// Those that drawing a token needs besides.
+    pub(super) const OF_A_DRAW: [Op; 4] = [Op::LinearVector, Op::TopPart, Op::TopRow, Op::Draw];
 
     /// Whether it reads a matrix, whose type it is then compiled for.
     pub(super) fn reads_weights(self) -> bool {
@@ -116,7 +122,8 @@ pub struct Widths {
     /// Whether four invocations hand each other what they read, as one subgroup: there is another form of some kernels for
     /// that too.
     pub subgroups: bool,
-    /// Up to so many rows of a linear map are computed one by one: a tile that is nearly empty costs as much as a full one.
+    /// Up to so many rows of a linear map are computed one by one ([`Widths::one_by_one`]): a tile that is nearly empty costs
+    /// as much as a full one.
     pub few_rows: usize,
     /// Fours of outputs side by side in one workgroup, where there are many rows.
     pub tile_lanes: u32,
@@ -169,6 +176,13 @@ impl Widths {
     /// How many outputs there are of a map with those that fill up its last workgroup.
     pub fn padded(&self, outputs: usize) -> usize {
         outputs.next_multiple_of(self.tile_lanes as usize * 4)
+    }
+
+    /// Whether `rows` rows of a linear map are computed one by one, in a run that computes `of` positions. In software, where a
+    /// row by itself takes two thirds of a tile's time, they are not within a text: its first run would have another kernel
+    /// to compile, and wait for that longer than it wins.
+    pub fn one_by_one(&self, rows: usize, of: usize) -> bool {
+        rows <= self.few_rows && (self.shares || of <= self.few_rows)
     }
 
     /// Rows that one workgroup of a linear map computes, where there are many.
@@ -261,7 +275,18 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
         ),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
         Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),
-        Op::TopRow => (&[include_str!("top.wgsl"), include_str!("top_row.wgsl")], &top::NAMES),
+        Op::TopRow => (
+            &[
+                include_str!("top.wgsl"),
+                if widths.shares {
+                    include_str!("entries_shared.wgsl")
+                } else {
+                    include_str!("entries_arena.wgsl")
+                },
+                include_str!("top_row.wgsl"),
+            ],
+            &top::NAMES,
+        ),
         Op::Draw => (&[include_str!("draw.wgsl")], &top::NAMES),
     };
     let body = parts.join("\n");

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
 mod record;
+mod software;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -217,19 +218,25 @@ struct Map {
     size: [usize; 2],
     weight_type: WeightType,
     widths: Widths,
+    one_by_one: bool,
 }
 
 impl Map {
     /// For so many rows each, maps by every type of weights and in every form.
     fn all(which: Rows, rows: &[usize], size: [usize; 2]) -> impl Iterator<Item = Map> {
         types_and(&WIDTHS).flat_map(move |(weight_type, widths)| {
-            rows.iter().map(move |rows| Map { which, rows: *rows, size, weight_type, widths })
+            rows.iter().flat_map(move |&rows| {
+                let forms = [true, false].into_iter();
+                // Few rows come in both forms.
+                let forms = forms.filter(move |one_by_one| !one_by_one || widths.one_by_one(rows, rows));
+                forms.map(move |one_by_one| Map { which, rows, size, weight_type, widths, one_by_one })
+            })
         })
     }
 
     /// Checks the map, and what `more` adds to it.
     fn check(self, kernels: &Kernels, more: impl FnOnce(&mut linear::Shape, &mut Room, &Stored)) {
-        let Map { which, rows, size: [inputs, outputs], weight_type, widths } = self;
+        let Map { which, rows, size: [inputs, outputs], weight_type, widths, one_by_one } = self;
         // Every other position is predicted.
         let new = if which == Rows::New { rows } else { 2 * rows - 1 };
         let predict: Vec<u32> = (PAST..PAST + new).rev().step_by(2).map(|row| row as u32).collect();
@@ -247,8 +254,7 @@ impl Map {
         if traced {
             run.want(shape.want, 0);
         }
-        let (tiled, grid) = shape.grid(&widths, rows);
-        let op = if tiled { Op::LinearTile } else { Op::LinearVector };
+        let (op, grid) = shape.launch(&widths, rows, one_by_one);
         let (arena, trace) = (filled(room.arena, 5), if traced { rows * outputs } else { 0 });
         let (words, vectors) = (shape.words(), room.vectors);
         let case = Case { op, grid, shape: words, weights, vectors, arena, trace, run, widths };

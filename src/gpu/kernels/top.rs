@@ -19,9 +19,21 @@ pub const HEAD: usize = 4;
 /// Length of a list, in numbers.
 pub const LIST: usize = HEAD + 2 * TOP;
 
+/// How many entries the second step sorts at a time: as many as the best groups hold.
+const ENTRIES: usize = TOP * GROUP;
+
+/// Numbers that this takes: logits, what they belong to, and the best groups.
+pub const SORTED: usize = 2 * ENTRIES + TOP;
+
 /// The names that the WGSL has for these sizes.
-pub(super) const NAMES: [(&str, u32); 4] =
-    [("TOP", TOP as u32), ("GROUP", GROUP as u32), ("PART", PART as u32), ("LIST", LIST as u32)];
+pub(super) const NAMES: [(&str, u32); 6] = [
+    ("TOP", TOP as u32),
+    ("GROUP", GROUP as u32),
+    ("PART", PART as u32),
+    ("LIST", LIST as u32),
+    ("ENTRIES", ENTRIES as u32),
+    ("SORTED", SORTED as u32),
+];
 
 /// What stands where there is no finite logit: an infinity could become anything on a GPU.
 const LOWEST: f32 = f32::MIN;
@@ -39,6 +51,8 @@ shape! {
         parts: u32,
         /// The lists of the rows, `[row, LIST]`.
         best: u32,
+        /// Where their entries are sorted, `[row, SORTED]`; [`NONE`] where the invocations of a workgroup share memory for that.
+        sorted: u32,
     }
 }
 
@@ -135,7 +149,8 @@ pub fn part_twin(shape: &Shape, memory: &mut Memory<'_>) {
     }
 }
 
-/// The second step on the CPU, for the tests: it sorts the whole row.
+/// The second step on the CPU, for the tests: it sorts the whole row. Where the GPU sorts in the arena, whatever it leaves there
+/// is right, which NaN says.
 pub fn row_twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, run, .. } = memory;
     let (vocabulary, parts) = (shape.vocabulary as usize, shape.parts_in_row());
@@ -160,6 +175,9 @@ pub fn row_twin(shape: &Shape, memory: &mut Memory<'_>) {
         for (rank, (id, logit)) in entries.into_iter().enumerate() {
             list[HEAD + rank] = logit;
             list[HEAD + TOP + rank] = id as f32;
+        }
+        if shape.sorted != NONE {
+            arena[shape.sorted as usize + row * SORTED..][..SORTED].fill(f32::NAN);
         }
     }
 }

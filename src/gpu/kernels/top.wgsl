@@ -19,6 +19,8 @@ struct Shape {
     maxima: u32,
     parts: u32,
     best: u32,
+    // Where entries are sorted, if not in memory that invocations share.
+    sorted: u32,
 }
 
 @group(0) @binding(0) var<storage, read_write> arena: array<f32>;

@@ -1,32 +1,26 @@
 // The second step: the list of each row.
 //
 // Grid: [1, rows], a workgroup of LANES invocations for each row. It sorts ENTRIES entries at a time: the best groups
-//       so far with the next ones, round after round, and at last what the best groups hold.
-
-// As many as the best groups hold.
-const ENTRIES = TOP * GROUP;
+//       so far with the next ones, round after round, and at last what the best groups hold. Where these lie, is said in
+//       entries_shared.wgsl and entries_arena.wgsl.
 
 // What stands where there is no piece: it comes after all others.
 const NOTHING = vec2<f32>(LOWEST, f32(NONE));
 
-// Logits, and the ids that they belong to: of pieces or of groups, as numbers.
-var<workgroup> entries: array<vec2<f32>, ENTRIES>;
-var<workgroup> best_groups: array<u32, TOP>;
-
 // Puts the better of two entries at `before`, the other one at `after`.
-fn order(before: u32, after: u32) {
-    let a = entries[before];
-    let b = entries[after];
+fn order(row: u32, before: u32, after: u32) {
+    let a = entry_of(row, before);
+    let b = entry_of(row, after);
     if (b.x > a.x || (b.x == a.x && b.y < a.y)) {
-        entries[before] = b;
-        entries[after] = a;
+        put_entry(row, before, b);
+        put_entry(row, after, a);
     }
 }
 
 // Sorts the best TOP entries to the front: Batcher's bitonic sort (1968), in which two sorted halves become a sorted
 // block twice as long, but that only the better TOP entries of a block go on once it is longer (Shanbhag, Pirk and
 // Madden 2018, "Efficient top-k query processing on GPUs").
-fn sort(lane: u32) {
+fn sort(row: u32, lane: u32) {
     for (var size = 2u; size <= ENTRIES; size *= 2u) {
         // At first each entry of a block's first half meets that of the second which stands there counted from the end.
         let half = size / 2u;
@@ -38,9 +32,9 @@ fn sort(lane: u32) {
             for (var pair = lane; pair < (ENTRIES / size) << shift; pair += LANES) {
                 let within = pair & (pairs - 1u);
                 let before = (pair >> shift) * size + within + (within & ~(gap - 1u));
-                order(before, before ^ flipped);
+                order(row, before, before ^ flipped);
             }
-            workgroupBarrier();
+            wait();
             pairs = min(half, TOP / 2u);
             flipped = gap / 2u;
         }
@@ -51,45 +45,48 @@ fn sort(lane: u32) {
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
     let row = group.y;
     let lane = local.x;
-    let groups = (shape.vocabulary + GROUP - 1u) / GROUP;
+    let group_count = (shape.vocabulary + GROUP - 1u) / GROUP;
     let next = ENTRIES - TOP;
-    let rounds = (groups + next - 1u) / next;
+    let rounds = (group_count + next - 1u) / next;
     for (var entry = lane; entry < TOP; entry += LANES) {
-        entries[entry] = NOTHING;
+        put_entry(row, entry, NOTHING);
     }
     for (var round = 0u; round < rounds; round++) {
         for (var entry = TOP + lane; entry < ENTRIES; entry += LANES) {
             let next_group = round * next + entry - TOP;
-            entries[entry] = NOTHING;
-            if (next_group < groups) {
-                entries[entry] = vec2<f32>(arena[shape.maxima + row * groups + next_group], f32(next_group));
+            var found = NOTHING;
+            if (next_group < group_count) {
+                found = vec2<f32>(arena[shape.maxima + row * group_count + next_group], f32(next_group));
             }
+            put_entry(row, entry, found);
         }
-        workgroupBarrier();
-        sort(lane);
+        wait();
+        sort(row, lane);
     }
     for (var entry = lane; entry < TOP; entry += LANES) {
-        best_groups[entry] = u32(min(entries[entry].y, f32(groups)));
+        put_group(row, entry, min(entry_of(row, entry).y, f32(group_count)));
     }
-    workgroupBarrier();
+    wait();
     for (var entry = lane; entry < ENTRIES; entry += LANES) {
-        let id = best_groups[entry / GROUP] * GROUP + entry % GROUP;
-        entries[entry] = NOTHING;
+        let id = u32(group_of(row, entry / GROUP)) * GROUP + entry % GROUP;
+        var found = NOTHING;
         if (id < shape.vocabulary) {
-            entries[entry] = vec2<f32>(logit_of(row, id), f32(id));
+            found = vec2<f32>(logit_of(row, id), f32(id));
         }
+        put_entry(row, entry, found);
     }
-    workgroupBarrier();
-    sort(lane);
+    wait();
+    sort(row, lane);
 
     let list = shape.best + row * LIST;
     for (var entry = lane; entry < TOP; entry += LANES) {
-        arena[list + 4u + entry] = entries[entry].x;
-        arena[list + 4u + TOP + entry] = entries[entry].y;
+        let best = entry_of(row, entry);
+        arena[list + 4u + entry] = best.x;
+        arena[list + 4u + TOP + entry] = best.y;
     }
     // Each part's sums count from its own largest logit.
     let parts = (shape.vocabulary + PART - 1u) / PART;
-    let largest = entries[0].x;
+    let largest = entry_of(row, 0u).x;
     var sums: vec3<f32>;
     for (var part = lane; part < parts; part += LANES) {
         let at = shape.parts + (row * parts + part) * 4u;

@@ -87,13 +87,16 @@ async function run({ source, grid }, { arena, weights, vectors, shape, run, afte
   return found;
 }
 
-/** The first number that differs, in words. What the twin does not write must be as it was: the trace begins with zeros. */
+/**
+ * The first number that differs, in words. What the twin does not write must be as it was: the trace begins with zeros. What it
+ * makes NaN may be anything.
+ */
 function compare(found, { arena, after }, tolerance) {
   const expected = new Float32Array(after.buffer);
   const written = (at) => after[at] !== (at < arena.length ? arena[at] : 0);
-  const largest = expected.reduce((most, value, at) => (written(at) ? Math.max(most, Math.abs(value)) : most), 0);
+  const largest = expected.reduce((most, value, at) => (written(at) && !Number.isNaN(value) ? Math.max(most, Math.abs(value)) : most), 0);
   const index = expected.findIndex((value, at) => {
-    if (Object.is(value, found[at])) return false;
+    if (Object.is(value, found[at]) || (Number.isNaN(value) && written(at))) return false;
     const scale = tolerance === "number" ? Math.abs(value) : largest;
     return !written(at) || !(Math.abs(value - found[at]) <= TOLERANCE[tolerance] * scale);
   });

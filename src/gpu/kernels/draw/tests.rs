@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
 use super::super::tests::{Case, computed_by, computed_by_twin, gpu, noise};
-use super::super::top::{self, Best, HEAD, LIST, PART, TOP};
+use super::super::top::{self, Best, HEAD, LIST, PART, SORTED, TOP};
 use super::super::*;
 use super::{DRAWN, Shape, read, twin};
 use crate::engine::protocol::Sampling;
@@ -64,13 +64,19 @@ fn case(op: Op, grid: [u32; 2], shape: Vec<u32>, arena: Vec<f32>, run: RunWords)
 }
 
 /// Where things lie for `rows` rows of logits, and an arena with them.
-fn laid_out(logits: &[f32], rows: usize) -> (top::Shape, Vec<f32>) {
+fn laid_out(logits: &[f32], rows: usize, widths: &Widths) -> (top::Shape, Vec<f32>) {
     let vocabulary = logits.len() / rows;
-    let mut shape = top::Shape { vocabulary: vocabulary as u32, logits: 5, maxima: 0, parts: 0, best: 0 };
+    let mut shape =
+        top::Shape { vocabulary: vocabulary as u32, logits: 5, maxima: 0, parts: 0, best: 0, sorted: NONE };
     shape.maxima = shape.logits + logits.len() as u32;
     shape.parts = shape.maxima + (rows * shape.groups_in_row()) as u32;
     shape.best = shape.parts + (rows * shape.parts_in_row() * HEAD) as u32;
-    let mut arena = vec![0.25; shape.best as usize + rows * LIST];
+    let mut length = shape.best as usize + rows * LIST;
+    if !widths.shares {
+        shape.sorted = length as u32;
+        length += rows * SORTED;
+    }
+    let mut arena = vec![0.25; length];
     arena[shape.logits as usize..][..logits.len()].copy_from_slice(logits);
     (shape, arena)
 }
@@ -89,12 +95,14 @@ fn check_lists(what: &str, length: usize, ours: &[f32], theirs: &[f32]) {
 
 /// Both steps on the GPU and by the twin, and the list of the last row against a plain sort.
 fn check(sampler: &Sampler, what: &str, logits: &[f32], rows: usize, temperature: f32) {
-    let (shape, arena) = laid_out(logits, rows);
+    let widths = sampler.widths;
+    let (shape, arena) = laid_out(logits, rows, &widths);
     let run = run(rows, &Sampling { temperature, ..Sampling::default() }, 0.5);
     let [maxima, parts, best] = [shape.maxima, shape.parts, shape.best].map(|at| at as usize);
 
+    let lists = best..best + rows * LIST;
+
     let grid = shape.grid_of_parts(rows);
-    let widths = sampler.widths;
     let first = Case { widths, ..case(Op::TopPart, grid, shape.words(), arena, run.clone()) };
     let theirs = sampler.computed(what, &first);
     let (ours, _) = computed_by_twin(&first, |memory| top::part_twin(&shape, memory));
@@ -107,11 +115,11 @@ fn check(sampler: &Sampler, what: &str, logits: &[f32], rows: usize, temperature
     let second = Case { widths, ..case(Op::TopRow, shape.grid(rows), shape.words(), theirs, run) };
     let theirs = sampler.computed(what, &second);
     let (ours, _) = computed_by_twin(&second, |memory| top::row_twin(&shape, memory));
-    check_lists(&format!("{what}, rows"), LIST, &ours[best..], &theirs[best..]);
+    check_lists(&format!("{what}, rows"), LIST, &ours[lists.clone()], &theirs[lists.clone()]);
     assert_eq!(bits(&ours[..best]), bits(&theirs[..best]), "{what}: the second step left its place");
 
     let last = &logits[logits.len() - logits.len() / rows..];
-    let list = Best::read(&theirs[theirs.len() - LIST..]).expect("it is a list");
+    let list = Best::read(&theirs[lists.end - LIST..lists.end]).expect("it is a list");
     let finite = last.iter().all(|logit| logit.is_finite());
     assert_eq!(list.finite, finite, "{what}");
     if finite {
@@ -146,7 +154,7 @@ fn the_best_equal_their_twin() {
 
 #[test]
 fn the_best_are_found_in_any_order() {
-    let sampler = Sampler::new(Widths::NARROW);
+    let samplers = [Sampler::new(Widths::NARROW), Sampler::new(Widths::WIDE)];
     let vocabulary = 2 * PART + 77;
     let orders: [(&str, &dyn Fn(usize) -> f32); 8] = [
         ("equal", &|_| -3.5),
@@ -161,21 +169,24 @@ fn the_best_are_found_in_any_order() {
     for (what, order) in orders {
         let logits: Vec<f32> = (0..vocabulary).map(order).collect();
         for temperature in [1.0, 1e-30, f32::INFINITY] {
-            check(&sampler, &format!("{what} at {temperature}"), &logits, 1, temperature);
+            for sampler in &samplers {
+                check(sampler, &format!("{what} at {temperature}"), &logits, 1, temperature);
+            }
         }
     }
 }
 
 #[test]
 fn logits_that_are_no_finite_numbers_are_told() {
-    let sampler = Sampler::new(Widths::NARROW);
-    for (index, flaw) in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().enumerate() {
-        for at in [0, 1500, 2999] {
-            let mut logits = vec![1.0; 3000];
-            logits[at] = flaw;
-            check(&sampler, &format!("{flaw} at {at}"), &logits, 1, 1.0);
-            let only = vec![flaw; index + 1];
-            check(&sampler, &format!("{flaw} alone"), &only, 1, 1.0);
+    for sampler in [Sampler::new(Widths::NARROW), Sampler::new(Widths::WIDE)] {
+        for (index, flaw) in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY].into_iter().enumerate() {
+            for at in [0, 1500, 2999] {
+                let mut logits = vec![1.0; 3000];
+                logits[at] = flaw;
+                check(&sampler, &format!("{flaw} at {at}"), &logits, 1, 1.0);
+                let only = vec![flaw; index + 1];
+                check(&sampler, &format!("{flaw} alone"), &only, 1, 1.0);
+            }
         }
     }
 }
@@ -221,7 +232,8 @@ fn may_be_open(logits: &[f32], sampling: &Sampling, uniform: f64, drawn: u32) ->
 
 /// Draws by the kernel in every way, and by `lesson::sampling`; returns how many draws were decided and left open.
 fn draws(sampler: &Sampler, logits: &[f32], seeds: std::ops::Range<u32>) -> [usize; 2] {
-    let (top, arena) = laid_out(logits, 1);
+    // The twin's lists, for which nothing is sorted here.
+    let (top, arena) = laid_out(logits, 1, &Widths::WIDE);
     let mut counts = [0, 0];
     for seed in seeds {
         // Each of them with each other, once in 6 * 7 * 5 seeds.
