@@ -77,10 +77,11 @@ async function measure() {
   const inOrder = (list) => list.sort((a, b) => order.indexOf(a.shape ?? a.name) - order.indexOf(b.shape ?? b.name));
   results.shapes = inOrder([...others(before.shapes), ...described]);
   Object.assign(results, {
-    cells: args.cold || args.cpu ? (before.cells ?? []) : others(before.cells),
-    cold: args.cpu ? (before.cold ?? []) : others(before.cold),
+    // What was measured before stays until it is measured again: the measurement may be ended before its time.
+    cells: before.cells ?? [],
+    cold: before.cold ?? [],
     downloads: args.cold ? {} : (before.downloads ?? {}),
-    growth: grows ? [] : (before.growth ?? []),
+    growth: before.growth ?? [],
   });
   // Hours of work are not lost with the last of them.
   const keep = () => {
@@ -100,7 +101,7 @@ async function measure() {
         console.log(`${shape.label}: cold starts`);
         const { engines, files } = await coldStarts(server, shape, how);
         for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
-        results.cold.push({ shape: shape.name, label: shape.label, ...of, engines });
+        results.cold = [...results.cold.filter((known) => known.shape !== shape.name), { shape: shape.name, label: shape.label, ...of, engines }];
         if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
         await keep();
       }
@@ -115,7 +116,7 @@ async function measure() {
           for (const figure of Object.values(done.cell.engines)) Object.assign(figure, of);
           const { label } = done.cell;
           const known = results.cells.find((cell) => cell.label === label);
-          if (known) Object.assign(known.engines, done.cell.engines);
+          if (known) Object.assign(known, done.cell, { engines: { ...known.engines, ...done.cell.engines } });
           else results.cells.push(done.cell);
           await keep();
         }
