@@ -157,33 +157,36 @@ fn fold(model: &GpuModel, trace: &Buffer) -> Result<(), GpuError> {
     let GpuModel { gpu, plan, vectors, arena, run, .. } = model;
     gpu.write(run, 0, RunWords::new(plan.layout, 0, &[0; 2], &[], &[]).words());
     let mut encoder = gpu.encoder();
+    let mut shapes = Vec::new();
     for Fold { matrix, gamma, beta, bias, to } in &plan.folds {
         let MatrixPlan { layout, scale, .. } = &plan.matrices[*matrix];
         let (inputs, outputs) = (layout.inputs, layout.outputs);
-        let y = 2 * inputs;
+        let products = 2 * inputs;
         for (from, to) in [(*gamma, 0), (*beta, inputs)] {
             encoder.copy_buffer_to_buffer(vectors, bytes(from as usize), arena, bytes(to), bytes(inputs));
         }
-        let mut shape = linear::Shape::new(layout, &plan.layout, Rows::New, 0, y as u32);
+        let mut shape = linear::Shape::new(layout, &plan.layout, Rows::New, 0, products as u32);
         shape.scale = *scale;
         if *bias != NONE {
-            encoder.clear_buffer(arena, bytes(y), Some(bytes(outputs)));
-            let (from, to) = (bytes(*bias as usize), bytes(y + outputs));
+            encoder.clear_buffer(arena, bytes(products), Some(bytes(outputs)));
+            let (from, to) = (bytes(*bias as usize), bytes(products + outputs));
             encoder.copy_buffer_to_buffer(vectors, from, arena, to, bytes(outputs));
             shape.residual = shape.y;
         }
         let words = gpu.filled("shape", &shape.words(), BufferUsages::UNIFORM)?;
         let bound = gpu.bind([arena, &model.matrices[*matrix], vectors, &words, run, trace]);
         // There are many more rows in a text.
-        let (op, [groups, rows]) = shape.launch(&plan.widths, 2, plan.widths.one_by_one(2, usize::MAX));
+        let (op, [x, y]) = shape.launch(&plan.widths, 2, plan.widths.one_by_one(2, usize::MAX));
         let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
         pass.set_pipeline(gpu.kernel(op, plan.weight_type));
         pass.set_bind_group(0, &bound, &[]);
-        pass.dispatch_workgroups(groups, rows, 1);
+        pass.dispatch_workgroups(x, y, 1);
         drop(pass);
-        let (from, to, length) = (bytes(y), bytes(*to as usize), bytes(2 * outputs));
+        let (from, to, length) = (bytes(products), bytes(*to as usize), bytes(2 * outputs));
         encoder.copy_buffer_to_buffer(arena, from, vectors, to, length);
+        shapes.push(words);
     }
     gpu.submit(encoder);
+    shapes.iter().for_each(Buffer::destroy);
     Ok(())
 }

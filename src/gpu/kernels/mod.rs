@@ -85,7 +85,7 @@ impl Op {
     /// How many there are.
     pub(super) const COUNT: usize = Op::Draw as usize + 1;
 
-    /// Those that every first run needs.
+    /// Those that every first run needs, in the order in which they are compiled.
     pub(super) fn of_a_first_run(widths: &Widths) -> &'static [Op] {
         const ALL: &[Op] = &[Op::Embed, Op::LinearTile, Op::Attention, Op::LinearVector];
         if widths.shares { ALL } else { &ALL[..3] }
