@@ -36,6 +36,7 @@ const { values: args } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     cold: { type: "boolean", default: false },
     cpu: { type: "boolean", default: false },
+    decoding: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     report: { type: "boolean", default: false },
   },
@@ -55,7 +56,8 @@ async function measure() {
   const settings = await json(join(ROOT, "benches/peers/shapes.json"));
   const how = args.quick ? QUICK : FULL;
   const chosen = (name) => args.only.length === 0 || args.only.includes(name);
-  const grows = chosen("growth") && !args.cold && !args.cpu;
+  const partly = args.cold || args.cpu || args.decoding;
+  const grows = chosen("growth") && !partly;
   const engines = Object.keys(ENGINES).filter((id) => !args.cpu || !id.endsWith("webgpu"));
   const known = [...settings.shapes.map(({ name }) => name), "growth"];
   const unknown = args.only.find((name) => !known.includes(name));
@@ -67,7 +69,7 @@ async function measure() {
   const machine = { cores: processors.length };
   // A part may be measured on another machine than the rest, or of an earlier state.
   const of = { processor: processors[0].model.trim(), commit: commit() };
-  const before = (args.cold || args.cpu || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
+  const before = (partly || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
   const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
   // What is not measured now stays, in the order of shapes.json.
@@ -97,7 +99,7 @@ async function measure() {
   const server = await serve({ folders: FOLDERS, headers: ISOLATED });
   try {
     for (const shape of shapes) {
-      if (!args.cpu) {
+      if (!args.cpu && !args.decoding) {
         console.log(`${shape.label}: cold starts`);
         const { engines, files } = await coldStarts(server, shape, how);
         for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
@@ -165,7 +167,7 @@ async function made(shape) {
 /** All cells of a shape, one after the other. The engines are opened anew for each kind of run: the peer's models differ. */
 async function* warmRuns(browser, origin, shape, { lengths, decode }, how, ids) {
   const tasks = shape.family === "gpt" ? ["forward", "decode"] : ["forward"];
-  for (const task of tasks) {
+  for (const task of tasks.filter((task) => !args.decoding || task === "decode")) {
     for (const mode of ["logits", "trace"]) {
       const engines = [];
       const failed = {};

@@ -19,12 +19,12 @@ Usage: cargo xtask <command>
   serve [--port 8080] [--no-open]  build the page where it is out of date and serve it on this machine
   test [step…]                     format, lint, native, web and browser tests; or only the steps that are named
   dist                             leave an optimised page in dist/, for any file server and any sub-path
-  bench [figures|peers] [--no-build] [--quick] [--cold] [--cpu] [--only shape]… [--report]
+  bench [figures|peers] [--no-build] [--quick] [--cold] [--cpu] [--decoding] [--only shape]… [--report]
                                    measure sizes and times, then Cloze beside onnxruntime-web; or only one of the two.
                                    Writes benches/results/ and README's tables. --no-build measures dist/ as it is.
                                    The rest is for the peers: everything once; only cold starts; only warm runs on the
-                                   CPU; only these shapes (or \"growth\"); the table and the plots anew from the figures
-                                   that are there
+                                   CPU; only GPT's tokens; only these shapes (or \"growth\"); the table and the plots anew
+                                   from the figures that are there
   build                            build the page into dist/ without optimising its size
 ";
 
@@ -108,6 +108,7 @@ fn parse(mut args: lexopt::Parser) -> Result<Command> {
             (Long("quick"), Some(Command::Bench { peers, .. })) => peers.quick = true,
             (Long("cold"), Some(Command::Bench { peers, .. })) => peers.cold = true,
             (Long("cpu"), Some(Command::Bench { peers, .. })) => peers.cpu = true,
+            (Long("decoding"), Some(Command::Bench { peers, .. })) => peers.decoding = true,
             (Long("report"), Some(Command::Bench { peers, .. })) => peers.report = true,
             (Long("only"), Some(Command::Bench { peers, .. })) => peers.only.push(args.value()?),
             (Value(step), Some(Command::Test { steps })) => steps.push(step.string()?.parse()?),

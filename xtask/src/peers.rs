@@ -16,6 +16,8 @@ pub(crate) struct Options {
     pub cold: bool,
     /// Only warm runs on the CPU: the other figures stay.
     pub cpu: bool,
+    /// Only GPT's decoding, which takes an hour and a half where the GPU is software: the other figures stay.
+    pub decoding: bool,
     /// One run of everything: to see that all works, not how fast.
     pub quick: bool,
     /// Write the table and the plots anew from the figures that are there.
@@ -47,6 +49,7 @@ pub(crate) fn measure(options: &Options, build: bool) -> Result<()> {
     timed("Measuring Cloze and its peer", &format!("{usually}; leave the machine alone meanwhile"), || {
         bench.args(options.quick.then_some("--quick"));
         bench.args(options.cold.then_some("--cold")).args(options.cpu.then_some("--cpu"));
+        bench.args(options.decoding.then_some("--decoding"));
         run(bench.env("CHROMIUM", chromium))
     })?;
     Ok(())
