@@ -73,11 +73,11 @@ async function measure() {
   const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
   // What is not measured now stays, in the order of shapes.json.
-  const others = (list) => (list ?? []).filter(({ shape, name }) => !shapes.some((now) => now.name === (shape ?? name)));
+  const others = (before.shapes ?? []).filter(({ name }) => !shapes.some((now) => now.name === name));
   const described = shapes.map(({ name, family, from, sizes, exports }) => ({ name, family, from, sizes, exports }));
   const order = settings.shapes.map(({ name }) => name);
   const inOrder = (list) => list.sort((a, b) => order.indexOf(a.shape ?? a.name) - order.indexOf(b.shape ?? b.name));
-  results.shapes = inOrder([...others(before.shapes), ...described]);
+  results.shapes = inOrder([...others, ...described]);
   Object.assign(results, {
     // What was measured before stays until it is measured again: the measurement may be ended before its time.
     cells: before.cells ?? [],

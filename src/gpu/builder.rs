@@ -406,9 +406,14 @@ impl Builder {
     /// Finds the best of the logits, and draws one of them where the model continues a text.
     fn best(&mut self, logits: Region) {
         let rows = self.plan.logits_rows;
-        let (vocabulary, logits_at) = (logits.width, logits.offset);
-        let mut shape =
-            top::Shape { vocabulary, logits: logits_at, maxima: 0, parts: 0, best: 0, sorted: NONE };
+        let mut shape = top::Shape {
+            vocabulary: logits.width,
+            logits: logits.offset,
+            maxima: 0,
+            parts: 0,
+            best: 0,
+            sorted: NONE,
+        };
         shape.maxima = self.region(shape.groups_in_row(), rows).offset;
         shape.parts = self.region(shape.parts_in_row() * top::HEAD, rows).offset;
         let best = self.region(top::LIST, rows);

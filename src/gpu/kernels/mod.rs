@@ -87,8 +87,10 @@ impl Op {
 
     /// Those that every first run needs, in the order in which they are compiled.
     pub(super) fn of_a_first_run(widths: &Widths) -> &'static [Op] {
-        const ALL: &[Op] = &[Op::Embed, Op::LinearTile, Op::Attention, Op::LinearVector];
-        if widths.shares { ALL } else { &ALL[..3] }
+        match widths.one_by_one(1, usize::MAX) {
+            true => &[Op::Embed, Op::LinearTile, Op::Attention, Op::LinearVector],
+            false => &[Op::Embed, Op::LinearTile, Op::Attention],
+        }
     }
 
     /// Those that drawing a token needs besides.
