@@ -190,7 +190,8 @@ fn activate(activation: u32, x: f32) -> f32 {
     match activation {
         GELU => 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2)),
         GELU_TANH => 0.5 * x * (1.0 + (0.797_884_6 * (x + 0.044_715 * x * x * x)).tanh()),
-        RELU => x.max(0.0),
+        // `max` would take NaN for 0.
+        RELU if x < 0.0 => 0.0,
         SILU => x / (1.0 + (-x).exp()),
         TANH => x.tanh(),
         _ => x,
@@ -295,6 +296,14 @@ mod tests {
         {
             assert!((plain - folded).abs() < 1e-5, "{plain} is not {folded}");
         }
+    }
+
+    #[test]
+    fn no_activation_makes_a_number_of_none() {
+        for activation in [0, GELU, GELU_TANH, RELU, SILU, TANH] {
+            assert!(activate(activation, f32::NAN).is_nan(), "activation {activation}");
+        }
+        assert_eq!([-2.0, 0.0, 2.0].map(|x| activate(RELU, x)), [0.0, 0.0, 2.0]);
     }
 
     #[test]

@@ -3,36 +3,30 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on should fail")]
 
+mod linear_maps;
 mod record;
+mod regions;
 mod software;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::iter::repeat_n;
 
 use wgpu::{BufferUsages, ComputePipeline};
 
 use super::super::device::Gpu;
 use super::super::weights::{Layout, Stored, WeightType};
-use super::linear::Rows;
 use super::*;
-use crate::checkpoint::Activation;
 use crate::trace::{Ablation, Embedding, Sight};
 use record::record;
+use regions::{Region, difference};
 
 const TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::Int8];
 /// Numbers of rows around the sizes of tiles and workgroups.
-const ROWS: [usize; 7] = [1, 3, 17, 31, 64, 65, 127];
-/// All that the kernels of linear maps are made for.
-const WIDTHS: [Widths; 3] = [Widths::NARROW, Widths::NARROW_SUBGROUPS, Widths::WIDE];
-/// The two of them that make a difference to the other kernels.
+pub(super) const ROWS: [usize; 7] = [1, 3, 17, 31, 64, 65, 127];
+/// All that the other kernels than linear maps are made for.
 const NARROW_AND_WIDE: [Widths; 2] = [Widths::NARROW, Widths::WIDE];
-/// How far a value may lie from its twin's, relative to the largest that the kernel writes.
-const TOLERANCE: f32 = 1e-4;
 /// What stands in the trace before a kernel runs: nothing that one writes, zeros included.
 const UNTOUCHED: f32 = -12_345.0;
-/// How many positions stand before those of a run of [`Map`].
-const PAST: usize = 2;
 
 pub(super) fn gpu() -> Gpu {
     pollster::block_on(Gpu::new(None))
@@ -85,6 +79,8 @@ pub(super) struct Case {
     pub(super) vectors: Vec<f32>,
     pub(super) arena: Vec<f32>,
     pub(super) trace: usize,
+    /// What is written, each kind by itself. Without any, every number is measured by itself.
+    pub(super) regions: Vec<Region>,
     pub(super) run: RunWords,
     pub(super) widths: Widths,
 }
@@ -160,21 +156,9 @@ impl Kernels {
             compiled.entry(text).or_insert_with_key(|text| self.gpu.pipeline(case.op.name(), text));
         let theirs = computed_by(&self.gpu, pipeline, what, case);
         let (arena, trace) = computed_by_twin(case, twin);
-        let before = case.arena.iter().chain(repeat_n(&UNTOUCHED, case.trace));
-        let ours = arena.iter().chain(&trace);
-        let largest = before
-            .clone()
-            .zip(ours.clone())
-            .filter(|(before, ours)| before != ours)
-            .map(|(_, ours)| ours.abs())
-            .reduce(f32::max)
-            .unwrap_or_else(|| panic!("{what}: the twin does nothing"));
-        for (index, ((before, ours), theirs)) in before.zip(ours).zip(&theirs).enumerate() {
-            let allowed = if before == ours { 0.0 } else { TOLERANCE * largest };
-            assert!(
-                (ours - theirs).abs() <= allowed,
-                "{what}: number {index} is {theirs} on the GPU, {ours} by the twin, and was {before}; the largest is {largest}"
-            );
+        let before = [case.arena.as_slice(), &vec![UNTOUCHED; case.trace]].concat();
+        if let Some(difference) = difference(&case.regions, &before, &[arena, trace].concat(), &theirs) {
+            panic!("{what}: {difference}");
         }
     }
 }
@@ -190,11 +174,19 @@ struct Room {
     /// Positions that there is room for.
     capacity: usize,
     vectors: Vec<f32>,
-    /// Numbers of the arena.
+    /// Numbers of the arena, and what they are.
     arena: usize,
+    regions: Vec<Region>,
+    /// Numbers of the trace, and what they are.
+    trace: usize,
+    traced: Vec<Region>,
 }
 
 impl Room {
+    fn new(capacity: usize) -> Room {
+        Room { capacity, vectors: Vec::new(), arena: 0, regions: Vec::new(), trace: 0, traced: Vec::new() }
+    }
+
     fn vector(&mut self, values: &[f32]) -> u32 {
         let at = self.vectors.len() as u32;
         self.vectors.extend_from_slice(values);
@@ -202,167 +194,35 @@ impl Room {
     }
 
     /// `width` numbers of the arena for each position.
-    fn rows(&mut self, width: usize) -> u32 {
-        let at = self.arena as u32;
+    fn rows(&mut self, what: &'static str, width: usize) -> u32 {
+        let begin = self.arena;
         self.arena += self.capacity * width;
-        at
-    }
-}
-
-/// A linear map of some rows.
-#[derive(Clone, Copy, Debug)]
-struct Map {
-    which: Rows,
-    rows: usize,
-    /// Inputs and outputs.
-    size: [usize; 2],
-    weight_type: WeightType,
-    widths: Widths,
-    one_by_one: bool,
-}
-
-impl Map {
-    /// For so many rows each, maps by every type of weights and in every form.
-    fn all(which: Rows, rows: &[usize], size: [usize; 2]) -> impl Iterator<Item = Map> {
-        types_and(&WIDTHS).flat_map(move |(weight_type, widths)| {
-            rows.iter().flat_map(move |&rows| {
-                let forms = [true, false].into_iter();
-                // Few rows come in both forms.
-                let forms = forms.filter(move |one_by_one| !one_by_one || widths.one_by_one(rows, rows));
-                forms.map(move |one_by_one| Map { which, rows, size, weight_type, widths, one_by_one })
-            })
-        })
+        self.regions.push(Region { what, begin, end: self.arena, step: 1 });
+        begin as u32
     }
 
-    /// Checks the map, and what `more` adds to it.
-    fn check(self, kernels: &Kernels, more: impl FnOnce(&mut linear::Shape, &mut Room, &Stored)) {
-        let Map { which, rows, size: [inputs, outputs], weight_type, widths, one_by_one } = self;
-        // Every other position is predicted.
-        let new = if which == Rows::New { rows } else { 2 * rows - 1 };
-        let predict: Vec<u32> = (PAST..PAST + new).rev().step_by(2).map(|row| row as u32).collect();
-        let capacity = PAST + new + 3;
-        let mut run = run(capacity, 1, PAST, new, &predict);
-        let weights = matrix(inputs, outputs, &widths, weight_type);
-        let mut room = Room { capacity, vectors: weights.scales.clone(), arena: 0 };
-        let mut shape = linear::Shape::new(&weights.layout, &run.layout, which, room.rows(inputs), 0);
-        if weight_type == WeightType::Int8 {
-            shape.scale = 0;
-        }
-        more(&mut shape, &mut room, &weights);
-        shape.y = room.rows(shape.stride as usize);
-        let traced = shape.want != NONE;
-        if traced {
-            run.want(shape.want, 0);
-        }
-        let (op, grid) = shape.launch(&widths, rows, one_by_one);
-        let (arena, trace) = (filled(room.arena, 5), if traced { rows * outputs } else { 0 });
-        let (words, vectors) = (shape.words(), room.vectors);
-        let case = Case { op, grid, shape: words, weights, vectors, arena, trace, run, widths };
-        kernels.check(&format!("{self:?}, {shape:?}"), &case, |memory| linear::twin(&shape, memory));
+    /// The mean and the reciprocal deviation of each position, by turns.
+    fn statistics(&mut self) -> u32 {
+        let (begin, step) = (self.arena, 2);
+        self.arena += self.capacity * step;
+        let means = Region { what: "means", begin, end: self.arena, step };
+        self.regions.extend([means, Region { what: "deviations", begin: begin + 1, ..means }]);
+        begin as u32
     }
-}
 
-/// Where a run of [`Map::check`] says where the map is traced.
-fn traced(room: &Room) -> u32 {
-    RunLayout { capacity: room.capacity, wants: 1, heads: 2 }.slot(0)
-}
-
-/// Puts a norm before the map: for each output the sum of its weights times gamma, and a bias with beta in it.
-fn normed(shape: &mut linear::Shape, room: &mut Room, weights: &Stored) {
-    let (inputs, outputs) = (shape.inputs as usize, shape.outputs as usize);
-    let product = |x: &[f32], output: usize| {
-        let products = x.iter().enumerate().map(|(k, x)| x * weights.opened(k, output));
-        products.sum::<f32>() * weights.scale(output)
-    };
-    let [gamma, beta, bias] =
-        [(inputs, 9), (inputs, 10), (outputs, 11)].map(|(count, seed)| filled(count, seed));
-    let all = |x: &[f32]| (0..outputs).map(|output| product(x, output)).collect::<Vec<_>>();
-    let with_beta: Vec<f32> = all(&beta).iter().zip(bias).map(|(beta, bias)| beta + bias).collect();
-    shape.gamma = room.vector(&gamma);
-    shape.gamma_weights = room.vector(&all(&gamma));
-    shape.bias = room.vector(&with_beta);
-    shape.epsilon = 1e-5;
-    shape.stats = room.rows(2);
-}
-
-#[test]
-fn linear_maps_equal_their_twin() {
-    let kernels = Kernels::new();
-    let check = |map: Map| {
-        map.check(&kernels, |shape, room, _| {
-            shape.bias = room.vector(&filled(map.size[1], 8));
-            shape.want = traced(room);
-        });
-    };
-    for size in [[1, 1], [5, 3], [18, 70], [50, 36], [33, 129]] {
-        Map::all(Rows::New, &ROWS, size).for_each(check);
+    /// So many lines of the trace, each a region of its own.
+    fn trace(&mut self, what: &'static str, lines: usize, width: usize) -> u32 {
+        let at = self.trace;
+        self.trace += lines * width;
+        let line = |line| Region { what, begin: at + line * width, end: at + (line + 1) * width, step: 1 };
+        self.traced.extend((0..lines).map(line));
+        at as u32
     }
-    // The most rows that are computed one by one, and more inputs than a workgroup then has invocations.
-    for size in [[1100, 70], [300, 5], [1024, 8]] {
-        Map::all(Rows::New, &[1, 2, 16], size).for_each(check);
-    }
-}
 
-#[test]
-fn norms_residuals_and_activations_equal_their_twin() {
-    let kernels = Kernels::new();
-    for (activation, size, added_is_normed) in [
-        (Activation::Gelu, [36, 36], true),
-        (Activation::GeluTanh, [50, 12], false),
-        (Activation::Relu, [18, 70], true),
-        (Activation::Silu, [5, 5], false),
-        (Activation::Tanh, [66, 9], true),
-    ] {
-        let few = Map::all(Rows::New, &[2, 16], [1100, 9]);
-        for map in Map::all(Rows::New, &ROWS, size).chain(few) {
-            map.check(&kernels, |shape, room, weights| {
-                normed(shape, room, weights);
-                *shape = shape.activated(Some(activation));
-                let outputs = shape.outputs as usize;
-                shape.residual = room.rows(outputs);
-                if added_is_normed {
-                    shape.residual_stats = room.rows(2);
-                    shape.residual_gamma = room.vector(&filled(outputs, 12));
-                    shape.residual_beta = room.vector(&filled(outputs, 13));
-                }
-                shape.want = traced(room);
-            });
-        }
-    }
-}
-
-#[test]
-fn queries_keys_and_values_go_to_their_places() {
-    let kernels = Kernels::new();
-    for hidden in [5, 18, 36, 50] {
-        for map in Map::all(Rows::New, &ROWS, [hidden, 3 * hidden]) {
-            map.check(&kernels, |shape, room, weights| {
-                // GPT's are of a norm.
-                if hidden % 4 == 2 {
-                    normed(shape, room, weights);
-                }
-                shape.keys = room.rows(hidden);
-                shape.values = room.rows(hidden);
-                shape.want = traced(room);
-            });
-        }
-    }
-}
-
-#[test]
-fn heads_read_the_rows_they_are_for() {
-    let kernels = Kernels::new();
-    let several =
-        [Rows::Predicted, Rows::Gathered].into_iter().flat_map(|which| Map::all(which, &ROWS, [50, 151]));
-    for map in several.chain(Map::all(Rows::First, &[1], [18, 18])) {
-        map.check(&kernels, |shape, room, weights| {
-            if map.which == Rows::Predicted {
-                normed(shape, room, weights);
-                shape.stats = NONE;
-            }
-            // Beside its own part of a row there is another's.
-            shape.stride += 5;
-        });
+    /// What lies where in the arena and in the trace behind it.
+    fn regions(&self) -> Vec<Region> {
+        let behind = self.traced.iter().map(|region| region.behind(self.arena));
+        self.regions.iter().copied().chain(behind).collect()
     }
 }
 
@@ -388,16 +248,16 @@ fn attention_equals_its_twin() {
                 ];
                 let (sight, past, ablation) = &ways[(turn + index) % ways.len()];
                 let capacity = past + rows + 2;
-                let mut room = Room { capacity, vectors: Vec::new(), arena: 0 };
+                let mut room = Room::new(capacity);
                 let mut words = run(capacity, 2, *past, rows, &[]);
                 let [want_scores, want_pattern] = [0, 1].map(|index| words.layout.slot(index));
-                let map = heads * rows * (past + rows);
-                words.want(want_pattern, 0);
-                let scored = *sight == Sight::Back;
-                if scored {
-                    words.want(want_scores, map as u32);
+                // A query's pattern sums to 1, however many keys it sees: that of each query is a region.
+                words.want(want_pattern, room.trace("pattern", heads * rows, past + rows));
+                if *sight == Sight::Back {
+                    words.want(want_scores, room.trace("scores", 1, heads * rows * (past + rows)));
                 }
-                let [q, keys, values, z] = [(); 4].map(|()| room.rows(heads * size));
+                let [q, keys, values, z] =
+                    ["queries", "keys", "values", "z"].map(|what| room.rows(what, heads * size));
                 let shape = attention::Shape {
                     heads: heads as u32,
                     head_size: size as u32,
@@ -421,7 +281,8 @@ fn attention_equals_its_twin() {
                     weights: no_matrix(&widths),
                     vectors: Vec::new(),
                     arena: filled(room.arena, 6),
-                    trace: if scored { 2 * map } else { map },
+                    trace: room.trace,
+                    regions: room.regions(),
                     run: words,
                     widths,
                 };
@@ -445,7 +306,7 @@ fn embeddings_equal_their_twin() {
             {
                 let capacity = rows + 4;
                 let words = matrix(hidden, count, &widths, weight_type);
-                let mut room = Room { capacity, vectors: words.scales.clone(), arena: 2 };
+                let mut room = Room { vectors: words.scales.clone(), arena: 2, ..Room::new(capacity) };
                 let mut run = run(capacity, 3, 4, rows, &[]);
                 let [want_word, want_position, want_segment] = [0, 1, 2].map(|index| run.layout.slot(index));
                 let shape = embed::Shape {
@@ -456,14 +317,16 @@ fn embeddings_equal_their_twin() {
                     segment_table: if segments { room.vector(&filled(2 * hidden, 15)) } else { NONE },
                     scale: if words.scales.is_empty() { NONE } else { 0 },
                     drawn: 1,
-                    sum: room.rows(hidden),
+                    sum: room.rows("sum", hidden),
                     want_word,
                     want_position,
                     want_segment,
                     capacity: capacity as u32,
                 };
-                for (at, slot) in [want_word, want_position, want_segment].into_iter().enumerate() {
-                    run.want(slot, (at * rows * hidden) as u32);
+                for (slot, what) in
+                    [(want_word, "token"), (want_position, "position"), (want_segment, "segment")]
+                {
+                    run.want(slot, room.trace(what, 1, rows * hidden));
                 }
                 run.ablate(
                     &Ablation { embeddings: left_out.into_iter().collect(), ..Ablation::default() },
@@ -481,9 +344,10 @@ fn embeddings_equal_their_twin() {
                     grid: shape.grid(widths.tile_lanes, rows),
                     shape: shape.words(),
                     weights: words,
-                    vectors: room.vectors,
                     arena,
-                    trace: 3 * rows * hidden,
+                    trace: room.trace,
+                    regions: room.regions(),
+                    vectors: room.vectors,
                     run,
                     widths,
                 };
@@ -499,13 +363,13 @@ fn norms_equal_their_twin() {
     for widths in NARROW_AND_WIDE {
         for rows in ROWS {
             for hidden in [1, 5, 36, 50, 129] {
-                let mut room = Room { capacity: rows + 1, vectors: Vec::new(), arena: 2 };
+                let mut room = Room { arena: 2, ..Room::new(rows + 1) };
                 let mut run = run(room.capacity, 1, 1, rows, &[]);
                 let want = run.layout.slot(0);
-                run.want(want, 0);
+                run.want(want, room.trace("norm", 1, rows * hidden));
                 let shape = norm::Shape {
                     hidden: hidden as u32,
-                    x: room.rows(hidden),
+                    x: room.rows("x", hidden),
                     gamma: room.vector(&filled(hidden, 16)),
                     beta: room.vector(&filled(hidden, 17)),
                     epsilon: 1e-6,
@@ -516,9 +380,10 @@ fn norms_equal_their_twin() {
                     grid: shape.grid(rows),
                     shape: shape.words(),
                     weights: no_matrix(&widths),
-                    vectors: room.vectors,
                     arena: filled(room.arena, 18),
-                    trace: rows * hidden,
+                    trace: room.trace,
+                    regions: room.regions(),
+                    vectors: room.vectors,
                     run,
                     widths,
                 };

@@ -2,8 +2,8 @@
 
 import { parse } from "./safetensors.mjs";
 
-/** How far a value may lie from its twin's: relative to the largest that the kernel writes, or to itself. */
-const TOLERANCE = { largest: 1e-4, number: 1e-5 };
+/** How far a number may lie from its twin's: relative to the largest of its region, or to itself where a case has no regions. */
+const TOLERANCE = { region: 1e-4, number: 1e-5 };
 
 /** What every kernel sees, in the order of its bindings: as in `src/gpu/device.rs`. */
 const BINDINGS = ["storage", "read-only-storage", "read-only-storage", "uniform", "read-only-storage", "storage"];
@@ -32,18 +32,22 @@ async function pipeline({ device, layout, pipelines }, code) {
 
 /**
  * Runs the cases at these addresses.
- * @returns {Promise<{numbers: number, wrong: string[]}>} how many numbers were compared, and a line for each case that differs
+ * @returns {Promise<{numbers: number, wrong: string[], off: Object<string, number>}>} how many numbers were compared, a line
+ *   for each case that differs, and how far numbers of each region are off at most, relative to its largest
  */
 export async function replay(addresses) {
   gpu ??= await device();
-  const outcome = { numbers: 0, wrong: [] };
+  const outcome = { numbers: 0, wrong: [], off: {} };
   for (const address of addresses) {
     const { metadata, tensors } = parse(await (await fetch(address)).arrayBuffer());
     const words = Object.fromEntries(Object.entries(tensors).map(([name, { bytes }]) => [name, new Uint32Array(bytes)]));
+    const before = new Float32Array(words.after.length).fill(Number(metadata.untouched));
+    before.set(new Float32Array(words.arena.buffer));
     gpu.device.pushErrorScope("validation");
-    const found = await run(metadata, words);
+    const found = await run(metadata, words, before.subarray(words.arena.length));
     const error = await gpu.device.popErrorScope();
-    const difference = error?.message ?? compare(found, words, metadata.tolerance);
+    const expected = new Float32Array(words.after.buffer);
+    const difference = error?.message ?? compare(before, expected, found, JSON.parse(metadata.regions), outcome.off);
     outcome.numbers += words.after.length;
     if (difference) outcome.wrong.push(`${address}: ${difference}`);
   }
@@ -51,7 +55,7 @@ export async function replay(addresses) {
 }
 
 /** The arena and the trace after a kernel ran. */
-async function run({ source, grid }, { arena, weights, vectors, shape, run, after }) {
+async function run({ source, grid }, { arena, weights, vectors, shape, run, after }, trace) {
   const { device, bindings } = gpu;
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   const filled = (values, usage) => {
@@ -60,7 +64,6 @@ async function run({ source, grid }, { arena, weights, vectors, shape, run, afte
     return buffer;
   };
   const written = STORAGE | COPY_SRC;
-  const trace = new Uint32Array(after.length - arena.length);
   const buffers = [
     filled(arena, written),
     filled(weights, STORAGE),
@@ -87,18 +90,34 @@ async function run({ source, grid }, { arena, weights, vectors, shape, run, afte
   return found;
 }
 
+const same = (a, b) => a === b || (Number.isNaN(a) && Number.isNaN(b));
+
 /**
- * The first number that differs, in words. What the twin does not write must be as it was: the trace begins with zeros. What it
- * makes NaN may be anything.
+ * The first number that differs, in words; `off` takes in how far others do. It is as `difference` in
+ * `src/gpu/kernels/tests/regions.rs`, but for the cases that have no regions: there what the twin makes NaN may be anything.
  */
-function compare(found, { arena, after }, tolerance) {
-  const expected = new Float32Array(after.buffer);
-  const written = (at) => after[at] !== (at < arena.length ? arena[at] : 0);
-  const largest = expected.reduce((most, value, at) => (written(at) && !Number.isNaN(value) ? Math.max(most, Math.abs(value)) : most), 0);
+function compare(before, expected, found, regions, off) {
+  const written = (at) => !same(before[at], expected[at]);
+  const byItself = regions.length === 0;
+  const allowed = byItself ? expected.map((value) => TOLERANCE.number * Math.abs(value)) : new Float32Array(expected.length).fill(NaN);
+  for (const [what, begin, end, step] of regions) {
+    let largest = 0;
+    let most = 0;
+    for (let at = begin; at < end; at += step) {
+      if (!written(at) || Number.isNaN(expected[at])) continue;
+      largest = Math.max(largest, Math.abs(expected[at]));
+      most = Math.max(most, Math.abs(expected[at] - found[at]));
+    }
+    for (let at = begin; at < end; at += step) allowed[at] = TOLERANCE.region * largest;
+    off[what] = Math.max(off[what] ?? 0, most / (largest || 1));
+  }
   const index = expected.findIndex((value, at) => {
-    if (Object.is(value, found[at]) || (Number.isNaN(value) && written(at))) return false;
-    const scale = tolerance === "number" ? Math.abs(value) : largest;
-    return !written(at) || !(Math.abs(value - found[at]) <= TOLERANCE[tolerance] * scale);
+    if (!written(at)) return !same(value, found[at]);
+    if (Number.isNaN(value)) return !byItself && !Number.isNaN(found[at]);
+    // Where nothing is allowed for, nothing is alike.
+    return !(Math.abs(value - found[at]) <= allowed[at]);
   });
-  return index < 0 ? null : `number ${index} is ${found[index]} on the GPU, ${expected[index]} by the twin`;
+  if (index < 0) return null;
+  const [what] = regions.find(([, begin, end, step]) => index >= begin && index < end && (index - begin) % step === 0) ?? ["no region"];
+  return `number ${index} (${what}) is ${found[index]} on the GPU, ${expected[index]} by the twin; ${allowed[index]} is allowed`;
 }
