@@ -8,12 +8,12 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { coldStarts, downloads } from "./cold.mjs";
-import { ENGINES, cell, open, reason } from "./engines.mjs";
+import { ENGINES, cell, open, reason, words } from "./engines.mjs";
 import { growth } from "./growth.mjs";
 import { interleave } from "./measure.mjs";
 import { comparison, curves } from "./plot.mjs";
 import { short, whole } from "./table.mjs";
-import { targets } from "./targets.mjs";
+import { missing, targets } from "./targets.mjs";
 import { launch } from "../../tests/browser/support/browser.mjs";
 import { writeReadme } from "../../tests/browser/support/results.mjs";
 import { ROOT, serve } from "../../tests/browser/support/server.mjs";
@@ -89,10 +89,6 @@ async function measure() {
   const keep = () => {
     inOrder(results.cells);
     inOrder(results.cold);
-    results.missing = [
-      ...order.filter((name) => !results.cells.some(({ shape }) => shape === name)),
-      ...(results.growth.length > 0 ? [] : ["growth"]),
-    ];
     return writeFile(join(folder, "peers.json"), text(results));
   };
 
@@ -102,7 +98,7 @@ async function measure() {
       if (!args.cpu && !args.decoding) {
         console.log(`${shape.label}: cold starts`);
         const { engines, files } = await coldStarts(server, shape, how);
-        for (const [id, { totalMs, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? `${totalMs.toFixed(0)} ms`}`);
+        for (const [id, { totalMs, differences, error }] of Object.entries(engines)) console.log(`  ${id}: ${error ?? outcome(totalMs, differences)}`);
         results.cold = [...results.cold.filter((known) => known.shape !== shape.name), { shape: shape.name, label: shape.label, ...of, engines }];
         if (Object.keys(results.downloads).length === 0) results.downloads = await downloads(files, FOLDERS);
         await keep();
@@ -181,13 +177,12 @@ async function* warmRuns(browser, origin, shape, { lengths, decode }, how, ids) 
       const adapters = [...new Set(engines.map(({ adapter }) => adapter).filter(Boolean))];
       if (adapters.length > 1) throw new Error(`the engines got different adapters: ${adapters.join(", ")}`);
       for (const tokens of task === "decode" ? [decode.tokens] : lengths) {
-        const what = task === "decode" ? `decoding ${tokens} tokens` : `${tokens} tokens`;
-        const label = `${shape.label}, ${what}, ${mode === "trace" ? "full trace" : "logits"}`;
+        const label = `${shape.label}, ${words({ task, mode, tokens })}`;
         console.log(label);
         const measured = { ...failed, ...(await interleave(engines, cell(shape, task, mode, tokens), how)) };
         const ordered = Object.fromEntries(ids.map((id) => [id, measured[id]]));
         for (const [id, { wallMs, differences, error }] of Object.entries(ordered)) {
-          console.log(`  ${id}: ${error ?? `${wallMs.toFixed(1)} ms, off by ${Math.max(...Object.values(differences))}`}`);
+          console.log(`  ${id}: ${error ?? outcome(wallMs, differences)}`);
         }
         yield { adapter: adapters[0], cell: { shape: shape.name, label, task, mode, tokens, engines: ordered } };
       }
@@ -196,8 +191,11 @@ async function* warmRuns(browser, origin, shape, { lengths, decode }, how, ids) 
   }
 }
 
+const outcome = (ms, differences) => `${ms.toFixed(1)} ms, off by ${Math.max(...Object.values(differences))}`;
+
 /** Writes what is made of the results: the targets into the JSON, a table, two plots, and README's part. */
 async function report(results) {
+  results.missing = missing(results, await json(join(ROOT, "benches/peers/shapes.json")));
   results.targets = targets(results);
   await writeFile(join(folder, "peers.json"), text(results));
   await writeFile(join(folder, "peers.md"), whole(results));

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { cell, open, reason } from "./engines.mjs";
-import { SLOW_MS } from "./measure.mjs";
+import { SLOW_MS, wrong } from "./measure.mjs";
 import { launchProfile } from "../../tests/browser/support/browser.mjs";
 import { compressed, median } from "../../tests/browser/support/results.mjs";
 import { ROOT } from "../../tests/browser/support/server.mjs";
@@ -25,7 +25,8 @@ const PARTS = ["startMs", "loadMs", "firstRunMs", "totalMs"];
 /**
  * Medians, in milliseconds: `startMs` from navigation until the model is asked for, `loadMs` until it can be asked (Cloze on
  * WebGPU: pipelines made; the peer: runtime started and session made), `firstRunMs` of a first run of 16 tokens with full
- * trace, `totalMs` from navigation to that run's result. Cloze's page is opened by a link that names the model and the text, and
+ * trace, `totalMs` from navigation to that run's result, which is compared with the reference thereafter: `differences` and `wrong`
+ * are as of a warm run, the worst of all starts. Cloze's page is opened by a link that names the model and the text, and
  * runs it for the lesson first, as for everyone.
  */
 export async function coldStarts(server, shape, { starts }) {
@@ -43,9 +44,9 @@ export async function coldStarts(server, shape, { starts }) {
       try {
         server.requests.length = 0;
         const engine = await open(browser, server.origin, id, model);
-        const { wallMs, sinceNavigationMs } = await engine.time(asked);
+        const { wallMs, sinceNavigationMs, differences } = await engine.check(asked);
         const { startedMs, loadedMs } = engine;
-        taken[id].push({ startMs: startedMs, loadMs: loadedMs - startedMs, firstRunMs: wallMs, totalMs: sinceNavigationMs });
+        taken[id].push({ startMs: startedMs, loadMs: loadedMs - startedMs, firstRunMs: wallMs, totalMs: sinceNavigationMs, differences });
         files[id] = server.requests.filter((path) => !path.startsWith("/checkpoints/") && !path.startsWith("/models/"));
       } catch (error) {
         errors[id] = { error: reason(error) };
@@ -58,11 +59,15 @@ export async function coldStarts(server, shape, { starts }) {
     ENGINES.map((id) => {
       if (errors[id]) return [id, errors[id]];
       const medians = PARTS.map((part) => [part, median(taken[id].map((times) => times[part]))]);
-      return [id, { ...Object.fromEntries(medians), n: taken[id].length }];
+      const differences = worst(taken[id].map((start) => start.differences));
+      return [id, { ...Object.fromEntries(medians), n: taken[id].length, differences, wrong: wrong(differences) }];
     }),
   );
   return { engines, files };
 }
+
+/** Of each kind the largest difference. */
+const worst = (all) => Object.fromEntries(Object.keys(all[0]).map((kind) => [kind, Math.max(...all.map((differences) => differences[kind]))]));
 
 /** The bytes of programs that a cold start asked for, without weights and without this benchmark's own files. */
 export async function downloads(files, folders) {

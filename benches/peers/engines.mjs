@@ -44,7 +44,7 @@ export async function open(browser, origin, id, { name, sizes, task, mode, opens
         async ({ module, verb, cell }) => {
           const engine = await import(`${location.origin}/peers/${module}.js`);
           const timed = await import(`${location.origin}/peers/timed.js`);
-          return { ...(await timed[verb](engine, cell)), sinceNavigationMs: performance.now() };
+          return timed[verb](engine, cell);
         },
         { module, verb, cell },
       );
@@ -60,6 +60,11 @@ export function cell(shape, task, mode, length) {
   const key = task === "decode" ? "decode" : String(length);
   const reference = `/checkpoints/${shape.name}/reference-${key}.safetensors`;
   return { task, mode, input: shape.inputs[key], reference };
+}
+
+/** What is asked in a cell, in words. */
+export function words({ task, mode, tokens }) {
+  return `${task === "decode" ? "decoding " : ""}${tokens} tokens, ${mode === "trace" ? "full trace" : "logits"}`;
 }
 
 /** What went wrong, in one line. */

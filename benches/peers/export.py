@@ -130,11 +130,11 @@ def input_of(tokenizer, family, count):
     raise ValueError(f"no beginning of the passage makes {count} tokens")
 
 
-def traced(model, ids):
+def traced(model, ids, **cached):
     """Logits, attention probabilities and hidden states as Hugging Face's implementation computes them."""
     model.set_attn_implementation("eager")
     with torch.no_grad():
-        out = model(input_ids=torch.tensor([ids]), output_attentions=True, output_hidden_states=True)
+        out = model(input_ids=torch.tensor([ids]), output_attentions=True, output_hidden_states=True, **cached)
     named = {"logits": out.logits[0]}
     named |= {f"attentions.{i}": attention[0] for i, attention in enumerate(out.attentions)}
     named |= {f"hidden.{i}": hidden[0] for i, hidden in enumerate(out.hidden_states)}
@@ -142,18 +142,17 @@ def traced(model, ids):
 
 
 def decoded(model, ids):
-    """The ids that greedy decoding draws, and the logits at each step."""
-    model.set_attn_implementation("eager")
-    drawn, logits, cache, fed = [], [], DynamicCache(), ids
-    with torch.no_grad():
-        for _ in range(SHAPES["decode"]["tokens"]):
-            row = model(input_ids=torch.tensor([fed]), past_key_values=cache, use_cache=True).logits[0, -1]
-            logits.append(row)
-            drawn.append(int(row.argmax()))
-            fed = drawn[-1:]
+    """The ids that greedy decoding draws, and what is computed at each step, named by it: of logits only the last position's."""
+    drawn, computed, cache, fed = [], {}, DynamicCache(), ids
+    for step in range(SHAPES["decode"]["tokens"]):
+        named = traced(model, fed, past_key_values=cache, use_cache=True)
+        named["logits"] = named["logits"][-1:].clone()
+        computed |= {f"{step}.{name}": value for name, value in named.items()}
+        drawn.append(int(named["logits"].argmax()))
+        fed = drawn[-1:]
     if 0 in drawn:
         raise ValueError("the model ends its text, so there is less to decode than is to be measured")
-    return drawn, torch.stack(logits)
+    return drawn, computed
 
 
 def save_inputs(shape, model, folder):
@@ -165,9 +164,9 @@ def save_inputs(shape, model, folder):
         save_file(traced(model, inputs[str(count)]["ids"]), folder / f"reference-{count}.safetensors")
     if family == "gpt":
         prompt = inputs[str(SHAPES["decode"]["prompt"])]
-        drawn, logits = decoded(model, prompt["ids"])
+        drawn, computed = decoded(model, prompt["ids"])
         inputs["decode"] = {**prompt, "drawn": drawn, "count": len(drawn)}
-        save_file({"logits": logits}, folder / "reference-decode.safetensors")
+        save_file(computed, folder / "reference-decode.safetensors")
     (folder / "inputs.json").write_text(json.dumps(inputs))
 
 

@@ -16,6 +16,9 @@ export const OFTENER = 3;
 /** More than this and what was computed is wrong. */
 export const WRONG = 1e-2;
 
+/** Whether one of the differences is too large, or no number. */
+export const wrong = (differences) => !Object.values(differences).every((difference) => difference <= WRONG);
+
 /**
  * Compares each engine's answer with the reference, warms it up and times it.
  * @param {{runs: number, warmUps: number, slowRuns: number}} how the comparison is the first of the warm-ups; of what is
@@ -41,9 +44,8 @@ export async function interleave(engines, cell, { runs, warmUps, slowRuns }) {
       const { wallMs, ownMs, sinceNavigationMs, ...found } = await engine.check(cell);
       let last = wallMs;
       for (let i = 1; i < warmUps && last < SLOW_MS; i++) last = (await engine.time(cell)).wallMs;
-      const wrong = !Object.values(found.differences).every((difference) => difference <= WRONG);
       const wanted = last < SHORT_MS ? runs * OFTENER : last < SLOW_MS ? runs : slowRuns;
-      taken.set(engine.id, { found: { ...found, wrong }, wanted, times: wanted > 0 ? [] : [{ wallMs, ownMs }] });
+      taken.set(engine.id, { found: { ...found, wrong: wrong(found.differences) }, wanted, times: wanted > 0 ? [] : [{ wallMs, ownMs }] });
     });
   }
 

@@ -33,7 +33,7 @@ function time(cell, id, runs) {
 
 const ratio = ({ engines }, cloze, peer) => {
   const [ours, theirs] = [engines[cloze], engines[peer]];
-  return times(ours?.wallMs && theirs?.wallMs ? theirs.wallMs / ours.wallMs : null);
+  return times(ours?.wallMs && theirs?.wallMs && !ours.wrong ? theirs.wallMs / ours.wallMs : null);
 };
 
 function warm({ cells, settings }) {
@@ -46,22 +46,25 @@ function warm({ cells, settings }) {
   ];
 }
 
+/** The largest difference of a figure with full trace or without, and what is to be said of it. */
+function off({ differences, agree, wrong }, mode) {
+  if (!differences) return "not compared";
+  // JSON has no infinity: what is no number there was none.
+  const all = Object.values(differences);
+  const largest = all.every(Number.isFinite) ? Math.max(...all) : null;
+  const alone = mode === "trace" && Object.keys(differences).every((kind) => kind === "logits") ? " (logits alone)" : "";
+  const drawn = agree === undefined ? "" : `, ${agree} tokens alike`;
+  return `${small(largest)}${alone}${drawn}${wrong ? " **wrong**" : ""}`;
+}
+
 function agreement({ cells }) {
-  const worst = (figure) => {
-    if (!figure) return "–";
-    if (figure.error) return figure.error;
-    // JSON has no infinity: what is no number there was none.
-    const off = Object.values(figure.differences);
-    const largest = off.every(Number.isFinite) ? Math.max(...off) : null;
-    const drawn = figure.agree === undefined ? "" : `, ${figure.agree} tokens alike`;
-    return `${small(largest)}${drawn}${figure.wrong ? " **wrong**" : ""}`;
-  };
+  const worst = (figure, mode) => (figure ? figure.error ?? off(figure, mode) : "–");
   return [
     ...head("largest difference", ...IDS.map((id) => ENGINES[id].label), "numbers delivered"),
     ...cells.map((cell) => {
       const delivered = Object.values(cell.engines).map(({ values }) => values).filter(Boolean);
       const numbers = [...new Set(delivered)].map((count) => count.toLocaleString("en")).join(" or ");
-      return row(cell.label, ...IDS.map((id) => worst(cell.engines[id])), numbers);
+      return row(cell.label, ...IDS.map((id) => worst(cell.engines[id], cell.mode)), numbers);
     }),
   ];
 }
@@ -69,12 +72,12 @@ function agreement({ cells }) {
 function coldTable({ cold, settings }) {
   const rows = cold.flatMap(({ label, engines }) =>
     Object.entries(engines).map(([id, figure]) => {
-      if (figure.error) return row(label, ENGINES[id].label, "failed", "", "", figure.error);
+      if (figure.error) return row(label, ENGINES[id].label, "failed", "", "", figure.error, "–");
       const often = figure.n === settings.starts ? "" : ` (n = ${figure.n})`;
-      return row(label, ENGINES[id].label, ms(figure.startMs), ms(figure.loadMs), ms(figure.firstRunMs), `${ms(figure.totalMs)}${often}`);
+      return row(label, ENGINES[id].label, ms(figure.startMs), ms(figure.loadMs), ms(figure.firstRunMs), `${ms(figure.totalMs)}${often}`, off(figure, "trace"));
     }),
   );
-  return [...head("ms", "engine", "until the model is asked for", "loading it", "first run", "from navigation to its result"), ...rows];
+  return [...head("ms", "engine", "until the model is asked for", "loading it", "first run", "from navigation to its result", "largest difference"), ...rows];
 }
 
 function downloadTable({ downloads }) {
@@ -85,12 +88,14 @@ function downloadTable({ downloads }) {
 function targetTable(results) {
   return [
     ...head("Cloze against onnxruntime-web", "aimed at", "least", "most", "met"),
-    ...targets(results).map(({ name, asked, ratios, met }) => {
+    ...targets(results).map(({ name, asked, often, ratios, met }) => {
       const found = ratios.map((one) => one.ratio).filter((ratio) => ratio !== null);
       const reached = ratios.filter((one) => one.met).length;
       const verdict = met ? "**met**" : reached === ratios.length && reached > 0 ? "met where measured" : "**not met**";
       const [least, most] = found.length ? [times(Math.min(...found)), times(Math.max(...found))] : ["–", "–"];
-      return row(name, `${asked}×`, least, most, `${verdict}, in ${reached} of ${ratios.length}`);
+      const [seldom, wrong] = ["seldom", "peerWrong"].map((what) => ratios.filter((one) => one[what]).length);
+      const remarks = [...(seldom ? [`${seldom} with n < ${often}`] : []), ...(wrong ? [`in ${wrong} the peer is wrong`] : [])];
+      return row(name, `${asked}×`, least, most, `${verdict}, in ${reached} of ${ratios.length}${remarks.length ? ` (${remarks.join("; ")})` : ""}`);
     }),
   ];
 }
@@ -105,24 +110,24 @@ function missed(results) {
 
 function growthTable({ growth, shapes }) {
   return [
-    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there", "… of the kernels' time", "all other kernels, a token", "no step, and nothing quadratic but attention"),
+    ...head("Cloze", "from", "to", "fits within", "last term's part at the end", "attention's part of the arithmetic there", "… of the kernels' time", "all other kernels, a token", "no step", "nothing quadratic but attention"),
     ...growth.map((curve) => {
       const { furthest, share } = fit(curve);
       const [first, last] = [curve.points[0], curve.points.at(-1)];
       const shape = shapes.find(({ from, family }) => from && family === curve.family);
       const natural = curve.of === "tokens" && shape ? percent(attentionShare(shape.sizes, last.x)) : "–";
       const at = ({ x, ms: time }) => `${x} ${x === 1 ? curve.of.slice(0, -1) : curve.of}: ${ms(time)} ms`;
-      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural, ...clocked(curve), verdict(curve));
+      return row(`${ENGINES[curve.engine].label.split(", ")[1]}, ${curve.family.toUpperCase()}`, at(first), at(last), percent(furthest), percent(share), natural, ...clocked(curve), smooth(curve), linear(curve));
     }),
   ];
 }
 
-/** Milliseconds of attention's kernel and of all others at each point, by the GPU's clock; none where that was not asked. */
+/** Milliseconds of attention's kernel and of all others at each point, by the GPU's clock; none where it did not tell at every point. */
 function kernelsOf({ points }) {
-  return points.flatMap(({ x, kernels }) => {
-    if (!kernels) return [];
+  if (points.some(({ kernels = {} }) => Object.keys(kernels).length === 0)) return [];
+  return points.map(({ x, kernels }) => {
     const { attention = 0, ...others } = kernels;
-    return [{ x, attention, perToken: Object.values(others).reduce((sum, ms) => sum + ms, 0) / x }];
+    return { x, attention, perToken: Object.values(others).reduce((sum, ms) => sum + ms, 0) / x };
   });
 }
 
@@ -139,12 +144,16 @@ function clocked(curve) {
 const NO_STEP = 0.15;
 const NOT_QUADRATIC = 1.1;
 
-/** Whether a curve has no step, and no kernel but attention's grows faster than the length, as far as that was measured. */
-function verdict(curve) {
+const verdict = (met) => (met ? "**met**" : "**not met**");
+
+/** Whether a curve has no step. */
+const smooth = (curve) => verdict(fit(curve).furthest <= NO_STEP);
+
+/** Whether no kernel but attention's grows faster than the length. Over the layers the curve is a straight line as it is. */
+function linear(curve) {
+  if (curve.of === "layers") return "not asked";
   const sums = kernelsOf(curve);
-  const smooth = fit(curve).furthest <= NO_STEP;
-  const linear = sums.length === 0 || sums.at(-1).perToken <= NOT_QUADRATIC * sums[0].perToken;
-  return smooth && linear ? "**met**" : "**not met**";
+  return sums.length === 0 ? "not measured" : verdict(sums.at(-1).perToken <= NOT_QUADRATIC * sums[0].perToken);
 }
 
 /** What all figures have of `name`, a processor or a commit; where there are several, each with what was measured there. */
@@ -192,13 +201,13 @@ export function whole(results) {
     "",
     "## Agreement",
     "",
-    "The largest absolute difference from Hugging Face's implementation over everything that was asked for; above 0.01 it is called wrong.",
+    "The largest absolute difference from Hugging Face's implementation over everything that was asked for, or over the logits alone where that is said; above 0.01 it is called wrong.",
     "",
     ...agreement(results),
     "",
     "## Cold starts",
     "",
-    `A fresh browser and an empty cache, localhost; 16 tokens, full trace; medians of ${settings.starts}.`,
+    `A fresh browser and an empty cache, localhost; 16 tokens, full trace; medians of ${settings.starts}, and the largest difference of all starts.`,
     "",
     ...coldTable(results),
     "",
@@ -206,7 +215,7 @@ export function whole(results) {
     "",
     "## Growth",
     "",
-    `Full trace, on a curve a + b·n + c·n² over the length n (the page's models), a + b·n over the number of layers (64 tokens). The last column asks that no point lies further than ${percent(NO_STEP)} from its curve, and, of kernels by the GPU's clock, that all but attention's take no more than ${percent(NOT_QUADRATIC - 1)} longer for a token at the greatest length than at the least.`,
+    `Full trace, on a curve a + b·n + c·n² over the length n (the page's models), a + b·n over the number of layers (64 tokens). No step: no point lies further than ${percent(NO_STEP)} from its curve. Nothing quadratic but attention: by the GPU's clock, all kernels but attention's take no more than ${percent(NOT_QUADRATIC - 1)} longer for a token at the greatest length than at the least; where no clock tells kernels apart, as on the CPU, that is not measured, and over the layers, where the curve is a straight line, it is not asked.`,
     "",
     ...growthTable(results),
     "",
@@ -220,7 +229,8 @@ export function short(results) {
   const ids = ["cloze-webgpu", "ort-webgpu", "cloze-cpu", "ort-wasm-1"];
   const all = targets(results);
   const met = all.filter((target) => target.met).length;
-  const wrong = cells.filter(({ engines }) => Object.values(engines).some((figure) => figure.wrong)).length;
+  const compared = [...cells, ...results.cold].map(({ engines }) => Object.values(engines)).filter((figures) => figures.some(({ differences }) => differences));
+  const wrong = compared.filter((figures) => figures.some((figure) => figure.wrong)).length;
   return [
     "### Beside onnxruntime-web",
     "",
@@ -231,7 +241,7 @@ export function short(results) {
     "",
     ...targetTable(results),
     "",
-    `${met === all.length ? `All ${met} targets are met` : `${met} of ${all.length} targets are met`}. ${wrong === 0 ? "All engines' numbers agree with the reference." : `In ${wrong} of ${cells.length} comparisons an engine's numbers are wrong; the table says whose.`}`,
+    `${met === all.length ? `All ${met} targets are met` : `${met} of ${all.length} targets are met`}. ${wrong === 0 ? "All engines' numbers agree with the reference." : `In ${wrong} of ${compared.length} comparisons an engine's numbers are wrong; the table says whose.`}`,
     "",
     "![Time of each engine for each model](benches/results/peers.svg)",
     ...(results.growth.length > 0 ? ["", "![How time grows with length and layers](benches/results/growth.svg)"] : []),

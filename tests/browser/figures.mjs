@@ -17,8 +17,11 @@ const WARM_UPS = 2;
 const RUNS = 9;
 const COLD_STARTS = 7;
 
-/** The bytes of a bundle's files. */
-const sizes = async (...names) => compressed(await Promise.all(names.map((name) => readFile(join(ROOT, "dist", name)))));
+/** The bytes of a bundle's files, of which there must be some: none would be small. */
+const sizes = async (...names) => {
+  if (names.length === 0) throw new Error("dist/ has no files of one of the bundles");
+  return compressed(await Promise.all(names.map((name) => readFile(join(ROOT, "dist", name)))));
+};
 
 /** The bundles in dist/, without the weights. */
 async function bundles() {
@@ -112,6 +115,8 @@ async function workerTime(browser, work) {
     thread.until = ts + dur;
     busy += tdur / 1000;
   }
+  // No time at all would keep any bound.
+  if (busy === 0) throw new Error("the browser did not tell what time the workers' threads took");
   return busy;
 }
 
