@@ -253,10 +253,14 @@ impl App {
             .into_iter()
             .filter(|f| state.models.load(*f) != before.models.load(*f));
         let exchanged: Vec<Family> = exchanged.collect();
-        self.state.set(state.with_other_lessons_of(before));
+        self.state.set(state.with_other_lessons_of(before.clone()));
         self.unreadable.set(unreadable.clone());
         for family in exchanged {
-            self.loads.get_value().borrow_mut().remove(&family);
+            let load = self.loads.get_value().borrow_mut().remove(&family);
+            if load.is_some_and(|load| load.peek().is_none()) {
+                // It is still on its way, and nobody waits for it any more.
+                self.act(before.models.load(family).source, Act::Cancel);
+            }
             self.exchange(family);
         }
         unreadable

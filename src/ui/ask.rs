@@ -67,22 +67,30 @@ pub(super) fn keep_up(app: App, family: Family, next: Box<dyn Fn() -> Option<Job
     let under_way = StoredValue::new(false);
     let wanted = StoredValue::new_local(None::<Job>);
 
+    // What waits for typing to rest.
+    let rest = StoredValue::new(None::<TimeoutHandle>);
     // The view may go while this runs: every value of it is asked with care.
     let start = move || {
+        rest.try_set_value(None);
         if under_way.try_get_value() != Some(false) {
             return;
         }
         under_way.set_value(true);
         leptos::task::spawn_local(async move {
-            while let Some(job) = wanted.try_update_value(Option::take).flatten() {
+            // What is wanted while typing goes on is not done before that rests, though nothing else is under way.
+            let rested = || rest.try_with_value(Option::is_none) == Some(true);
+            let next =
+                || wanted.try_update_value(|wanted| rested().then(|| wanted.take()).flatten()).flatten();
+            while let Some(job) = next() {
                 job.await;
             }
             under_way.try_set_value(false);
-            set_busy.try_set(false);
+            if rested() {
+                set_busy.try_set(false);
+            }
         });
     };
 
-    let rest = StoredValue::new(None::<TimeoutHandle>);
     let stop_resting = move || {
         if let Some(timer) = rest.try_update_value(Option::take).flatten() {
             timer.clear();

@@ -267,6 +267,24 @@ for (const [engine, gpu] of [
           assert.ok(texts.length <= 2, `${texts.length} runs of ${model}: ${texts.join(" | ")}`);
           assert.ok(texts.every((text) => text.includes(typed.trim())), `not of the whole text: ${texts.join(" | ")}`);
         }
+
+        // As many while a run is under way at the beginning, and slowly enough for runs to end meanwhile.
+        await page.evaluate(async (typed) => {
+          window.runs = [];
+          document.execCommand("insertText", false, "Again. ");
+          while (window.runs.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+          for (const character of typed) {
+            document.execCommand("insertText", false, character);
+            await new Promise((resolve) => setTimeout(resolve, 60));
+          }
+        }, typed);
+        await waitForRest(page);
+        const slow = (await page.evaluate(() => window.runs)).filter(({ text }) => text !== ".");
+        for (const model of models) {
+          const texts = slow.filter(({ family }) => family === model).map(({ text }) => text);
+          assert.ok(texts.length <= 2, `${texts.length} runs of ${model}: ${texts.join(" | ")}`);
+          assert.ok(texts.at(-1).includes(`Again. ${typed.trim()}`), `not of the whole text: ${texts.at(-1)}`);
+        }
         noProblems(problems);
         await page.context().close();
       });

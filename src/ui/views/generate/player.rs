@@ -46,6 +46,8 @@ pub(super) struct Player {
     /// Grows when what was computed does not count any more.
     age: StoredValue<u32>,
     under_way: StoredValue<bool>,
+    /// Whether the prompt is being typed: nothing of it is computed before that rests.
+    typing: StoredValue<bool>,
     /// When the last token was taken, in ms since 1970.
     taken_at: StoredValue<f64>,
     /// Whether there is no prompt.
@@ -123,6 +125,7 @@ impl Player {
             steps,
             age: StoredValue::new(0),
             under_way: StoredValue::new(false),
+            typing: StoredValue::new(false),
             taken_at: StoredValue::new(0.0),
             blank,
             shown,
@@ -300,7 +303,13 @@ impl Player {
             if before.is_some_and(|before| before != text) {
                 self.playing.set(false);
                 self.crowded.set(false);
-                after(REST, move || self.compute());
+                self.typing.set_value(true);
+            }
+            if self.typing.get_value() {
+                after(REST, move || {
+                    self.typing.set_value(false);
+                    self.compute();
+                });
             } else {
                 self.compute();
             }
@@ -347,7 +356,7 @@ impl Player {
         })
     }
 
-    /// Computes all that is wanted, one run after the other, the newest wish first.
+    /// Computes all that is wanted, one run after the other, the newest wish first; nothing of a prompt that is being typed.
     fn compute(self) {
         if self.under_way.get_value() {
             return;
@@ -359,7 +368,9 @@ impl Player {
                 self.problem.try_set(Some(problem.clone()));
             }
             // When the reader has left the lesson, nothing is wanted any more.
-            while let (Ok(()), Some(age)) = (&loaded, self.age.try_get_value()) {
+            while let (Ok(()), Some(age), Some(false)) =
+                (&loaded, self.age.try_get_value(), self.typing.try_get_value())
+            {
                 self.forget_foreign_tokens();
                 let Some((text, path)) = self.wanted() else { break };
                 let outcome = self.run(&text, &path).await;
