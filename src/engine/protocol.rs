@@ -85,7 +85,7 @@ pub struct Load {
     pub source: String,
     /// Insist on an engine; otherwise WebGPU where it is there and right, else the CPU.
     pub engine: Option<EngineKind>,
-    /// How to keep the weights on the GPU; otherwise as in the file, but large ones in 8 bits.
+    /// How to keep the weights on the GPU; otherwise in half precision, in 8 bits where the file has them so or is large.
     pub weights: Option<WeightType>,
     /// The address of the hub; otherwise Hugging Face's.
     pub hub: Option<String>,
@@ -93,6 +93,9 @@ pub struct Load {
     pub files: BTreeMap<String, String>,
     /// Between the workers: why the CPU is asked.
     pub instead: Option<Instead>,
+    /// Between the workers: how many loads were asked for before. Of two models of a family the later one stays, whichever
+    /// arrives first.
+    pub order: Option<u32>,
 }
 
 /// What can be done with a download.

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ask, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
+import { ask, call, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
 import { randomGpt } from "./support/checkpoint.mjs";
 import { predictions, waitForRest } from "./support/cloze.mjs";
 import { startHub } from "./support/hub.mjs";
@@ -185,11 +185,52 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
       await lose(page, readings);
       assert.deepEqual(said(await askedInVain(page, verb, request)), said(right));
       assert.deepEqual(pieces(await ask(page, verb, request)), pieces(right));
-      // The page's own models are kept in no store of ours: they come again from beside the page, and nothing else does.
-      assert.deepEqual([...new Set(server.requests.map(dirname))], [`/models/${model}`]);
+      // The page's own models are kept in no store of ours: they come again from beside the page, and so does the CPU's program.
+      assert.deepEqual([...new Set(server.requests.map(dirname))].sort(), ["/", `/models/${model}`]);
       await page.context().close();
     });
   }
+
+  test("gives both models back, which left it one after the other", async () => {
+    const { page } = await newPage(browser);
+    await openCloze(page, server.origin, "view=attention&t=The cat sat.");
+    await waitForRest(page);
+    const bar = page.locator("[data-model-bar]");
+    assert.match(await bar.innerText(), /WebGPU/);
+    await lose(page);
+    await ask(page, "set", { view: "attention", t: "The dog sat." });
+    await bar.filter({ hasText: "CPU" }).waitFor();
+    await bar.filter({ hasNotText: "CPU" }).filter({ hasText: "WebGPU" }).waitFor();
+    await waitForRest(page);
+    assert.match(await bar.innerText(), /WebGPU/);
+    // The worker that stood in for it is gone, with the models that it kept.
+    while (page.workers().length > 1) await page.waitForTimeout(50);
+    await page.context().close();
+  });
+
+  test("comes back though the CPU's program could not be fetched: what was asked is refused, and nothing waits", async () => {
+    let missing = true;
+    const cpu = (script) => (missing ? 'throw new Error("broken on purpose");' : script);
+    const broken = await serve({ patch: { "engine_loader.js": losable, "cpu.js": cpu } });
+    const { page } = await newPage(browser);
+    await openCloze(page, broken.origin);
+    await waitForRest(page);
+    const text = "The [MASK] sat on the mat.";
+    const right = pieces(await ask(page, "run", { text }));
+    await lose(page);
+    await refused(page, "engine-stopped", "run", { text });
+    // The same worker goes on, with a GPU again.
+    const again = async () => (await call(page, "run", { text })).value;
+    while (!(await again())) await page.waitForTimeout(100);
+    assert.deepEqual(pieces(await ask(page, "run", { text })), right);
+    assert.equal((await ask(page, "status")).engine, "webgpu");
+    // And where it can be fetched later it is.
+    missing = false;
+    await lose(page);
+    assert.deepEqual(pieces(await askedInVain(page, "run", { text })), right);
+    await page.context().close();
+    await broken.close();
+  });
 
   test("gets the weights of a model from where the browser keeps them, without its hub", async () => {
     const hub = await startHub();
@@ -199,7 +240,7 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
     const source = "hf:somebody/small-gpt";
     const { page } = await newPage(browser);
     await openCloze(page, server.origin, "view=generate");
-    await ask(page, "load", source, { hub: hub.origin });
+    await ask(page, "load", source, { hub: hub.origin, weights: "f32" });
     await page.waitForFunction(() => window.cloze.status().settled);
     await waitForRest(page);
     const { engine, model } = await ask(page, "status");

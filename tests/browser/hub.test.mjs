@@ -280,6 +280,34 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     assert.ok(hub.sent(WEIGHTS) < size, "what had arrived was fetched again");
   });
 
+  test("of two models the one that was asked for later stays, whichever arrives first", async () => {
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    hub.faults.push(({ file, bytes, send }) => (file === WEIGHTS ? released.then(() => send(bytes)) : undefined));
+    const early = call(page, "load", SOURCE, { hub: hub.origin });
+    while (!hub.requests.some(({ file }) => file === WEIGHTS)) await page.waitForTimeout(20);
+    const later = await ask(page, "load", "gpt");
+    const right = await ask(page, "run", { text: "the cat" });
+    release();
+    assert.equal((await early).error.code, "cancelled");
+    assert.equal((await ask(page, "status")).model.source, later.source);
+    assert.deepEqual((await ask(page, "run", { text: "the cat" })).predictions, right.predictions);
+    assert.equal((await ask(page, "state")).m, undefined, "the address names the page's own model");
+  });
+
+  test("an address without the model that is on its way gives it up", async () => {
+    let closed;
+    const given = new Promise((resolve) => (closed = resolve));
+    hub.faults.push(({ file, response }) => (file === WEIGHTS ? (response.on("close", closed), new Promise(() => {})) : undefined));
+    const { page } = await newPage(browser);
+    await page.goto(`${server.origin}/#view=generate&m=bert,${SOURCE}&hub=${hub.origin}`);
+    while (!hub.requests.some(({ file }) => file === WEIGHTS)) await page.waitForTimeout(20);
+    await ask(page, "set", { view: "generate" });
+    await given;
+    await page.waitForFunction(() => window.cloze.status().model?.source === "gpt");
+    await page.context().close();
+  });
+
   test("a checkpoint whose weights were given up before they began is not complete", async () => {
     let begun;
     const asked = new Promise((resolve) => (begun = resolve));
@@ -398,12 +426,13 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     const { page } = await newPage(withGpu);
     await openCloze(page, small.origin, "view=generate");
     assert.equal((await ask(page, "status")).engine, "webgpu");
-    await refused(page, "gpu-limits", "load", SOURCE, { hub: mirror.origin, engine: "webgpu" });
+    const inEightBits = { hub: mirror.origin, weights: "int8" };
+    await refused(page, "gpu-limits", "load", SOURCE, { ...inEightBits, engine: "webgpu" });
     await page.getByText("The model needs a buffer of 151 MB; this GPU allows 134 MB.").waitFor();
 
     const coming = page.evaluate(
-      ([source, hub]) => window.cloze.load(source, { hub }).catch(({ code }) => code),
-      [SOURCE, mirror.origin],
+      ([source, options]) => window.cloze.load(source, options).catch(({ code }) => code),
+      [SOURCE, inEightBits],
     );
     const download = page.locator("[data-download]");
     await download.filter({ hasText: /Downloading .* this GPU allows 134 MB. The processor computes instead./ }).waitFor();

@@ -9,7 +9,7 @@ use cloze::engine::{Cpu, Session};
 use cloze::hub::Download;
 use cloze::trace::Family;
 
-use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
+use crate::worker::downloads::{Arrived, Downloads, Order, arrive, forget, stored};
 use crate::worker::{Answers, post, progress, webgpu};
 
 /// The loaded models.
@@ -17,6 +17,7 @@ use crate::worker::{Answers, post, progress, webgpu};
 pub(crate) struct Models {
     sessions: RefCell<BTreeMap<Family, Rc<Session>>>,
     downloads: Downloads,
+    order: Order,
 }
 
 impl Answers for Models {
@@ -44,6 +45,7 @@ impl Answers for Models {
 impl Models {
     /// Loads a checkpoint, checks its numbers where there are reference values, and tells the page.
     async fn load(&self, load: &Load) -> Result<Answer, Problem> {
+        let load = &self.order.numbered(load);
         let Load { source, engine, instead, .. } = load;
         // Whoever did not ask for the CPU learns why it is the CPU.
         let reason = match instead {
@@ -66,6 +68,7 @@ impl Models {
         let model = session.card().clone();
         let (adapter, software) =
             instead.as_ref().map_or((None, false), |instead| (instead.adapter.clone(), instead.software));
+        self.order.place(model.family, load)?;
         self.sessions.borrow_mut().insert(model.family, Rc::clone(&session));
         let status = EngineStatus {
             model: model.clone(),

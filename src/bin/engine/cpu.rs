@@ -4,26 +4,33 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use cloze::engine::protocol::{Answer, Ask, Problem, Reply, Request};
+use cloze::engine::protocol::{Answer, Ask, FromEngine, Problem, Reply, Request};
 use futures_channel::oneshot;
 use js_sys::{Array, Float32Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Worker};
+use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, Event, MessageEvent, Worker};
+
+use crate::worker::post;
 
 /// The script that starts the CPU's program.
 const SCRIPT: &str = "./engine_loader.js?cpu";
 
-type Waiting = BTreeMap<u32, oneshot::Sender<Result<Answer, Problem>>>;
+/// Who waits for an answer, by the question's number: one of us, or the page.
+type Waiting = BTreeMap<u32, Option<oneshot::Sender<Result<Answer, Problem>>>>;
 
 /// The CPU's worker, started when it is first needed.
 #[derive(Default)]
 pub(crate) struct Cpu {
-    worker: RefCell<Option<Worker>>,
-    /// Our own questions, by number.
-    waiting: Rc<RefCell<Waiting>>,
+    line: Rc<Line>,
     /// How many questions of our own were asked.
     asked: Cell<u32>,
+}
+
+#[derive(Default)]
+struct Line {
+    worker: RefCell<Option<Worker>>,
+    waiting: RefCell<Waiting>,
 }
 
 impl Cpu {
@@ -32,14 +39,7 @@ impl Cpu {
     /// # Errors
     /// `engine-stopped` if the worker cannot be started.
     pub(crate) fn forward(&self, id: u32, ask: Ask) -> Result<(), Problem> {
-        let failed = |what: &str| Problem::new("engine-stopped", format!("the CPU's worker {what}"));
-        let text = serde_json::to_string(&Request { id, ask }).map_err(|error| failed(&error.to_string()))?;
-        let mut worker = self.worker.borrow_mut();
-        let worker = match &mut *worker {
-            Some(worker) => worker,
-            none => none.insert(self.start().map_err(|_| failed("could not be started"))?),
-        };
-        worker.post_message(&text.into()).map_err(|_| failed("takes no messages"))
+        self.send(id, ask, None)
     }
 
     /// Asks something of our own.
@@ -51,10 +51,8 @@ impl Cpu {
         self.asked.set(self.asked.get() + 1);
         let id = u32::MAX - self.asked.get();
         let (sender, receiver) = oneshot::channel();
-        self.waiting.borrow_mut().insert(id, sender);
-        self.forward(id, ask)?;
-        let stopped = |_| Problem::new("engine-stopped", "the CPU's worker has stopped");
-        receiver.await.map_err(stopped)?
+        self.send(id, ask, Some(sender))?;
+        receiver.await.unwrap_or_else(|_| Err(stopped("has stopped")))
     }
 
     /// Asks something that concerns nobody while the worker was not started.
@@ -62,20 +60,65 @@ impl Cpu {
     /// # Errors
     /// As [`Cpu::ask`].
     pub(crate) async fn ask_if_started(&self, ask: Ask) -> Result<Answer, Problem> {
-        let started = self.worker.borrow().is_some();
-        if started { self.ask(ask).await } else { Ok(Answer::Done) }
+        if self.runs() { self.ask(ask).await } else { Ok(Answer::Done) }
     }
 
-    fn start(&self) -> Result<Worker, JsValue> {
-        let worker = Worker::new(SCRIPT)?;
-        let waiting = Rc::clone(&self.waiting);
-        let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
-            pass_on(&waiting, &event.data());
-        });
-        worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        on_message.forget();
-        Ok(worker)
+    /// Whether there is a worker, with what was loaded there.
+    pub(crate) fn runs(&self) -> bool {
+        self.line.worker.borrow().is_some()
     }
+
+    /// Ends the worker, and gives back the memory of its models, unless something is being asked of it.
+    pub(crate) fn end_if_idle(&self) {
+        if self.line.waiting.borrow().is_empty()
+            && let Some(worker) = self.line.worker.take()
+        {
+            worker.terminate();
+        }
+    }
+
+    fn send(
+        &self,
+        id: u32,
+        ask: Ask,
+        waiter: Option<oneshot::Sender<Result<Answer, Problem>>>,
+    ) -> Result<(), Problem> {
+        let text =
+            serde_json::to_string(&Request { id, ask }).map_err(|error| stopped(&error.to_string()))?;
+        let mut worker = self.line.worker.borrow_mut();
+        let worker = match &mut *worker {
+            Some(worker) => worker,
+            none => none.insert(start(&self.line).map_err(|_| stopped("could not be started"))?),
+        };
+        worker.post_message(&text.into()).map_err(|_| stopped("takes no messages"))?;
+        self.line.waiting.borrow_mut().insert(id, waiter);
+        Ok(())
+    }
+}
+
+/// What is said when the worker does not answer.
+fn stopped(why: &str) -> Problem {
+    Problem::new("engine-stopped", format!("the CPU's worker {why}"))
+}
+
+fn start(line: &Rc<Line>) -> Result<Worker, JsValue> {
+    let worker = Worker::new(SCRIPT)?;
+    let own = Rc::clone(line);
+    let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
+        own.hear(&event.data());
+    });
+    worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+    let own = Rc::clone(line);
+    let on_error = Closure::<dyn Fn(Event)>::new(move |event: Event| {
+        event.prevent_default();
+        // A worker whose script could not be fetched sends a plain event, without a message.
+        let why = event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message);
+        own.bury(&stopped(&why.unwrap_or_else(|| "could not be started".to_owned())));
+    });
+    worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
+    on_error.forget();
+    Ok(worker)
 }
 
 /// What the head of a message tells.
@@ -90,35 +133,60 @@ enum Head {
 #[serde(rename_all = "camelCase")]
 enum Kind {
     Ready,
+    Stopped {
+        problem: Problem,
+    },
     #[serde(untagged)]
     Other(serde::de::IgnoredAny),
 }
 
-/// Keeps the answers to our own questions, and passes everything else on.
-fn pass_on(waiting: &RefCell<Waiting>, message: &JsValue) {
-    let parts: &Array = message.unchecked_ref();
-    let text = parts.get(0).as_string().unwrap_or_default();
-    match serde_json::from_str::<Head>(&text) {
-        Ok(Head::Reply { id }) => {
-            if let Some(sender) = waiting.borrow_mut().remove(&id) {
-                #[derive(Deserialize)]
-                #[serde(rename_all = "camelCase")]
-                enum Whole {
-                    Reply(Reply),
+impl Line {
+    /// Keeps the answers to our own questions and what concerns the worker alone, and passes everything else on.
+    fn hear(&self, message: &JsValue) {
+        let parts: &Array = message.unchecked_ref();
+        let text = parts.get(0).as_string().unwrap_or_default();
+        match serde_json::from_str::<Head>(&text) {
+            Ok(Head::Reply { id }) => {
+                if let Some(Some(sender)) = self.waiting.borrow_mut().remove(&id) {
+                    #[derive(Deserialize)]
+                    #[serde(rename_all = "camelCase")]
+                    enum Whole {
+                        Reply(Reply),
+                    }
+                    let unreadable = |error: serde_json::Error| Problem::new("internal", error.to_string());
+                    let outcome = serde_json::from_str(&text)
+                        .map_err(unreadable)
+                        .and_then(|Whole::Reply(Reply { outcome, .. })| outcome);
+                    // Nobody waits any more when the load was given up.
+                    let _ = sender.send(outcome);
+                    return;
                 }
-                let unreadable = |error: serde_json::Error| Problem::new("internal", error.to_string());
-                let outcome = serde_json::from_str(&text)
-                    .map_err(unreadable)
-                    .and_then(|Whole::Reply(Reply { outcome, .. })| outcome);
-                // Nobody waits any more when the load was given up.
-                let _ = sender.send(outcome);
-                return;
+            }
+            // The page knows already that there is an engine.
+            Ok(Head::News(Kind::Ready)) => return,
+            // And it goes on: another worker takes the place of this one when it is needed.
+            Ok(Head::News(Kind::Stopped { problem })) => return self.bury(&problem),
+            _ => {}
+        }
+        pass_on(message, parts);
+    }
+
+    /// Refuses whatever waits for a worker that has ended, and forgets it: the next question starts another.
+    fn bury(&self, problem: &Problem) {
+        if let Some(worker) = self.worker.take() {
+            worker.terminate();
+        }
+        for (id, waiter) in self.waiting.take() {
+            let outcome = Err(problem.clone());
+            match waiter {
+                Some(sender) => drop(sender.send(outcome)),
+                None => post::message(&FromEngine::Reply(Reply { id, outcome })),
             }
         }
-        // The page knows already that there is an engine.
-        Ok(Head::News(Kind::Ready)) => return,
-        _ => {}
     }
+}
+
+fn pass_on(message: &JsValue, parts: &Array) {
     let floats: Float32Array = parts.get(1).unchecked_into();
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     let transferred = if floats.is_undefined() { Array::new() } else { Array::of1(&floats.buffer()) };

@@ -42,10 +42,14 @@ impl Gpu {
         self.adapter.borrow().clone()
     }
 
-    /// If the device was taken away: what is said of that, and whether another may be asked for.
-    pub(crate) async fn loss(&self) -> Option<(Problem, bool)> {
-        let fault = self.device.lock().await.as_ref()?.fault()?;
-        matches!(fault, GpuError::Lost(_)).then(|| (fault.into(), self.losses.get() < SECOND_CHANCES))
+    /// If `device` was taken away: what is said of that, and whether there is another since, or one may be asked for.
+    pub(crate) async fn loss(&self, device: &Rc<Device>) -> Option<(Problem, bool)> {
+        let lost = device.fault().filter(|fault| matches!(fault, GpuError::Lost(_)))?;
+        let another = match &*self.device.lock().await {
+            Some(now) => !Rc::ptr_eq(now, device) && now.fault().is_none(),
+            None => false,
+        };
+        Some((lost.into(), another || self.losses.get() < SECOND_CHANCES))
     }
 
     /// The device; another if the last one was taken away.
@@ -57,9 +61,7 @@ impl Gpu {
         if let Some(known) = &*device {
             match known.fault() {
                 None => return Ok(Rc::clone(known)),
-                Some(GpuError::Lost(_)) if self.losses.get() < SECOND_CHANCES => {
-                    self.losses.set(self.losses.get() + 1);
-                }
+                Some(GpuError::Lost(_)) if self.losses.get() < SECOND_CHANCES => {}
                 Some(fault) => return Err(fault.into()),
             }
         }
@@ -67,7 +69,9 @@ impl Gpu {
         let traits = adapter.traits;
         self.adapter.replace(Some(adapter));
         let made = Rc::new(Device::new(Some(traits)).await?);
-        *device = Some(Rc::clone(&made));
+        if device.replace(Rc::clone(&made)).is_some() {
+            self.losses.set(self.losses.get() + 1);
+        }
         Ok(made)
     }
 }

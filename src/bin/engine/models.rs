@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use cloze::engine::Session;
 use cloze::engine::protocol::{
     Answer, Ask, EngineKind, EngineStatus, Instead, Load, News, Problem, RoundingEffect, SelfCheck,
 };
+use cloze::gpu::Gpu as Device;
 use cloze::hub::{Download, OnProgress, Source};
 use cloze::trace::{Family, WeightType};
 use futures_util::lock::Mutex;
@@ -18,7 +19,7 @@ use wasm_bindgen_futures::spawn_local;
 use crate::cpu::Cpu;
 use crate::gpu::Gpu;
 use crate::quiet::Quiet;
-use crate::worker::downloads::{Arrived, Downloads, arrive, forget, stored};
+use crate::worker::downloads::{Arrived, Downloads, Order, arrive, forget, stored};
 use crate::worker::{Answers, post, progress};
 
 /// How long the self-check, and what is prepared after it, wait for the page's first request, which they would keep waiting.
@@ -27,23 +28,17 @@ const FIRST_REQUEST: Duration = Duration::from_millis(50);
 /// How long they then wait for the page to draw the answer: both need the processor where the GPU is software.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 
-/// How long after a failed run it is known whether the GPU was taken away.
-const LOSS_IS_KNOWN: Duration = Duration::from_millis(200);
+/// How long after a failed run it is known whether the GPU was taken away; and how long after that it is asked for again, since
+/// what drives it, or the line to where the weights are, may need some time to be there again. In ms.
+const LOSS_IS_KNOWN: u64 = 200;
+const AGAIN: [u64; 4] = [1_000, 4_000, 15_000, 60_000];
 
 /// Where a family's model computes.
 #[derive(Clone)]
 enum Place {
     Gpu(Rc<OnGpu>),
-    Cpu,
-}
-
-/// Whether a model was asked something, and has answered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Asked {
-    #[default]
-    Never,
-    Once,
-    Answered,
+    /// With what the CPU's worker was asked to load.
+    Cpu(Box<Load>),
 }
 
 /// A model on the GPU.
@@ -51,12 +46,17 @@ struct OnGpu {
     model: Arrived,
     /// How the page asked for it.
     load: Load,
+    /// What it computes on.
+    device: Rc<Device>,
     /// Whether its numbers are believed, for good.
     settled: Cell<bool>,
     /// How they compared with the reference.
     self_check: Cell<Option<SelfCheck>>,
-    /// Whether the page has asked it something.
-    asked: Cell<Asked>,
+    /// Requests of the page that it has not answered yet, and whether it has answered one.
+    open: Cell<u32>,
+    answered: Cell<bool>,
+    /// Whether it waits for the GPU to come back.
+    regaining: Cell<bool>,
     /// What its weights lose by their type, once that is measured.
     effect: Cell<Option<RoundingEffect>>,
     /// Whoever measures that.
@@ -70,6 +70,7 @@ pub(crate) struct Models {
     gpu: Rc<Gpu>,
     cpu: Cpu,
     downloads: Downloads,
+    order: Order,
     /// Whoever moves a model to the CPU.
     moving: Mutex<()>,
     quiet: Quiet,
@@ -96,25 +97,34 @@ impl Models {
             Ask::Forget { source } => return Some(forget(source.as_deref()).await),
             Ask::Run { .. } | Ask::Kernels { .. } | Ask::Generate { .. } | Ask::Measure { .. } => {}
         }
-        let place = ask.family().and_then(|family| self.places.borrow().get(&family).cloned());
-        match place {
-            None => return Some(Err(Problem::no_model())),
-            Some(Place::Gpu(model)) if matches!(ask, Ask::Measure { .. }) => {
-                let effect = self.measure(&model, &progress(&model.load)).await;
-                return Some(effect.map(|effect| Answer::Measured { effect }));
-            }
-            Some(Place::Gpu(model)) => match model.answer(&ask).await {
-                Err(problem) if problem.is_of_the_gpu() => {
-                    // Nothing is lost: the CPU does it again.
-                    if let Err(problem) = Rc::clone(&self).leave_gpu(&model, problem).await {
+        loop {
+            let place = ask.family().and_then(|family| self.places.borrow().get(&family).cloned());
+            match place {
+                None => return Some(Err(Problem::no_model())),
+                Some(Place::Gpu(model)) if matches!(ask, Ask::Measure { .. }) => {
+                    let effect = self.measure(&model, &progress(&model.load)).await;
+                    return Some(effect.map(|effect| Answer::Measured { effect }));
+                }
+                Some(Place::Gpu(model)) => match model.answer(&ask).await {
+                    Err(problem) if problem.is_of_the_gpu() => {
+                        // Nothing is lost: whoever is in its place then does it again.
+                        if let Err(problem) = Rc::clone(&self).leave_gpu(&model, problem).await {
+                            return Some(Err(problem));
+                        }
+                    }
+                    outcome => return Some(outcome),
+                },
+                Some(Place::Cpu(load)) => {
+                    // Its worker may have ended, and what was loaded there with it.
+                    if !self.cpu.runs()
+                        && let Err(problem) = self.cpu.ask(Ask::Load(*load)).await
+                    {
                         return Some(Err(problem));
                     }
+                    return self.cpu.forward(id, ask).err().map(Err);
                 }
-                outcome => return Some(outcome),
-            },
-            Some(Place::Cpu) => {}
+            }
         }
-        self.cpu.forward(id, ask).err().map(Err)
     }
 }
 
@@ -124,11 +134,10 @@ impl OnGpu {
     }
 
     async fn answer(&self, ask: &Ask) -> Result<Answer, Problem> {
-        if self.asked.get() == Asked::Never {
-            self.asked.set(Asked::Once);
-        }
+        self.open.set(self.open.get() + 1);
         let answer = self.session().answer(ask).await;
-        self.asked.set(Asked::Answered);
+        self.open.set(self.open.get() - 1);
+        self.answered.set(true);
         answer
     }
 
@@ -141,6 +150,19 @@ impl OnGpu {
         }
         let detail = format!("the GPU's numbers differ from the reference by {}", check.max_abs_diff);
         Err(Problem::new("self-check-failed", detail).with("diff", check.max_abs_diff))
+    }
+}
+
+/// A model when the page asks it for nothing, after a while at least; none if another has taken its place by then.
+async fn at_rest(model: &Weak<OnGpu>, at_least: Duration) -> Option<Rc<OnGpu>> {
+    sleep(at_least).await;
+    loop {
+        let model = model.upgrade()?;
+        if model.open.get() == 0 {
+            return Some(model);
+        }
+        drop(model);
+        sleep(FIRST_REQUEST).await;
     }
 }
 
@@ -164,6 +186,7 @@ impl Models {
 
     /// Loads a checkpoint: on the GPU, unless the CPU is asked for or the GPU is of no use.
     async fn load(self: Rc<Self>, load: &Load) -> Result<Answer, Problem> {
+        let load = &self.order.numbered(load);
         let engine = load.engine;
         if engine == Some(EngineKind::Cpu) {
             return self.load_on_cpu(load, None).await;
@@ -180,16 +203,16 @@ impl Models {
             // Whoever insists on the GPU waits for the check, and keeps the model that was there if it fails.
             self.prove(&model).await?;
         }
-        self.places.borrow_mut().insert(card.family, Place::Gpu(Rc::clone(&model)));
+        self.place(card.family, load, Place::Gpu(Rc::clone(&model)))?;
         self.tell(&model);
+        // Another that takes its place frees its memory at once.
+        let placed = Rc::downgrade(&model);
         spawn_local(async move {
-            sleep(FIRST_REQUEST).await;
-            while model.asked.get() == Asked::Once {
-                sleep(FIRST_REQUEST).await;
+            let mut rested = at_rest(&placed, FIRST_REQUEST).await;
+            if rested.take_if(|model| model.answered.get()).is_some() {
+                rested = at_rest(&placed, FIRST_LOOK).await;
             }
-            if model.asked.get() == Asked::Answered {
-                sleep(FIRST_LOOK).await;
-            }
+            let Some(model) = rested else { return };
             if !model.settled.get() {
                 Rc::clone(&self).settle(&model).await;
             }
@@ -211,9 +234,26 @@ impl Models {
         };
         let download = Download::begin(load, Rc::clone(&turn.control), progress);
         let (gpu, download): (Result<_, Problem>, _) = futures_util::future::join(device, download).await;
-        let model = arrive(load, download?, gpu?).await?;
-        let (settled, self_check, asked, effect, measuring) = Default::default();
-        Ok(OnGpu { model, load: load.clone(), settled, self_check, asked, effect, measuring })
+        let device = gpu?;
+        let model = arrive(load, download?, Rc::clone(&device)).await?;
+        let load = load.clone();
+        let (settled, self_check, effect, measuring) = Default::default();
+        let (open, answered, regaining) = Default::default();
+        Ok(OnGpu { model, load, device, settled, self_check, open, answered, regaining, effect, measuring })
+    }
+
+    /// Lets a model answer for its family, and gives back what no model needs any more.
+    ///
+    /// # Errors
+    /// `cancelled` if one that was asked for later is there already.
+    fn place(&self, family: Family, load: &Load, place: Place) -> Result<(), Problem> {
+        self.order.place(family, load)?;
+        let mut places = self.places.borrow_mut();
+        places.insert(family, place);
+        if !places.values().any(|place| matches!(place, Place::Cpu(_))) {
+            self.cpu.end_if_idle();
+        }
+        Ok(())
     }
 
     async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {
@@ -223,9 +263,9 @@ impl Models {
         };
         let instead = reason.map(|reason| Instead { reason, adapter, software });
         let load = Load { engine: Some(EngineKind::Cpu), weights: None, instead, ..load.clone() };
-        let answer = self.cpu.ask(Ask::Load(load)).await?;
+        let answer = self.cpu.ask(Ask::Load(load.clone())).await?;
         if let Answer::Loaded { model } = &answer {
-            self.places.borrow_mut().insert(model.family, Place::Cpu);
+            self.place(model.family, &load, Place::Cpu(Box::new(load.clone())))?;
         }
         Ok(answer)
     }
@@ -348,18 +388,22 @@ impl Models {
         if !self.is_current(model) {
             return Ok(());
         }
-        let load = model.load.clone();
-        self.load_on_cpu(&load, Some(why.clone())).await?;
-        let worker = Rc::clone(&self);
-        spawn_local(async move { worker.regain(&load, why).await });
-        Ok(())
+        let moved = self.load_on_cpu(&model.load, Some(why.clone())).await;
+        // Also if the CPU cannot take it.
+        if !model.regaining.replace(true) {
+            let (worker, model) = (Rc::clone(&self), Rc::clone(model));
+            spawn_local(async move { worker.regain(&model, why).await });
+        }
+        // Where another was asked for meanwhile, that one answers.
+        if self.is_current(model) { moved.map(|_| ()) } else { Ok(()) }
     }
 
     /// Brings a model back to a GPU that was taken away and is there again.
-    async fn regain(self: Rc<Self>, load: &Load, why: Problem) {
+    async fn regain(self: Rc<Self>, gone: &OnGpu, why: Problem) {
         // The browser tells of the loss in its own time.
-        sleep(LOSS_IS_KNOWN).await;
-        let Some((loss, may_return)) = self.gpu.loss().await else { return };
+        sleep(Duration::from_millis(LOSS_IS_KNOWN)).await;
+        let (load, family) = (&gone.load, gone.session().card().family);
+        let Some((loss, may_return)) = self.gpu.loss(&gone.device).await else { return };
         if !may_return {
             if loss.code != why.code {
                 // A run may have failed before the browser said why.
@@ -367,15 +411,20 @@ impl Models {
             }
             return;
         }
-        let Ok(model) = self.load_on_gpu(load, &progress(load)).await.map(Rc::new) else { return };
-        let family = model.session().card().family;
-        if self.prove(&model).await.is_err() {
-            return;
-        }
-        // Another model may have been loaded meanwhile.
-        if matches!(self.places.borrow().get(&family), Some(Place::Cpu)) {
-            self.places.borrow_mut().insert(family, Place::Gpu(Rc::clone(&model)));
-            self.tell(&model);
+        for wait in AGAIN {
+            if self.order.is_late(family, load) {
+                return;
+            }
+            if let Ok(model) = self.load_on_gpu(load, &progress(load)).await.map(Rc::new)
+                && self.prove(&model).await.is_ok()
+            {
+                // Another may have been asked for meanwhile.
+                if self.place(family, load, Place::Gpu(Rc::clone(&model))).is_ok() {
+                    self.tell(&model);
+                }
+                return;
+            }
+            sleep(Duration::from_millis(wait)).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The downloads that go on: each source is loaded by one at a time, who can be made to wait, or to give up.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cloze::engine::protocol::{Act, Answer, Load, Origin, Problem};
 use cloze::engine::{Engine, Loader, Reference, Session};
 use cloze::hub::{Control, Download, Store};
+use cloze::trace::Family;
 use futures_util::lock::{Mutex, OwnedMutexGuard};
 
 /// Every source that was asked for, with whoever loads it now.
@@ -46,6 +47,40 @@ impl Downloads {
             Act::Resume => control.pause(false),
             Act::Cancel => control.cancel(),
         }
+    }
+}
+
+/// In which order models were asked for: of two of a family the later one stays, whichever arrives first.
+#[derive(Default)]
+pub(crate) struct Order {
+    /// How many loads have begun.
+    begun: Cell<u32>,
+    /// The number of the load that gave each family's model.
+    placed: RefCell<BTreeMap<Family, u32>>,
+}
+
+impl Order {
+    /// The same load with its number, if it has none yet.
+    pub(crate) fn numbered(&self, load: &Load) -> Load {
+        let order = load.order.unwrap_or_else(|| self.begun.replace(self.begun.get() + 1));
+        Load { order: Some(order), ..load.clone() }
+    }
+
+    /// Lets the model of a numbered load answer for its family from now on.
+    ///
+    /// # Errors
+    /// `cancelled` if one that was asked for later is there already.
+    pub(crate) fn place(&self, family: Family, load: &Load) -> Result<(), Problem> {
+        if self.is_late(family, load) {
+            return Err(Problem::new("cancelled", "a model that was asked for later has taken its place"));
+        }
+        self.placed.borrow_mut().insert(family, load.order.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Whether a model that was asked for later answers for the family of a numbered load already.
+    pub(crate) fn is_late(&self, family: Family, load: &Load) -> bool {
+        self.placed.borrow().get(&family).is_some_and(|placed| *placed > load.order.unwrap_or_default())
     }
 }
 

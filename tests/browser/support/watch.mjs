@@ -74,6 +74,34 @@ export const losable = (script) => `
   };
   ${script}`;
 
+/** The worker's loader on a GPU whose readings can be held back when they are done. */
+export const holdable = (script) => `
+  let gate = null;
+  let held = 0;
+  const { mapAsync } = GPUBuffer.prototype;
+  GPUBuffer.prototype.mapAsync = async function (...own) {
+    await mapAsync.apply(this, own);
+    if (gate) {
+      held++;
+      await gate.promise;
+    }
+  };
+  const channel = new BroadcastChannel("readings");
+  channel.onmessage = ({ data }) => {
+    // The CPU's worker keeps silent.
+    if (location.search === "?cpu" || !["hold", "count", "let go"].includes(data)) return;
+    if (data === "hold") gate = Promise.withResolvers();
+    if (data === "let go") {
+      gate?.resolve();
+      gate = null;
+    }
+    channel.postMessage({ held });
+  };
+  ${script}`;
+
+/** Holds the readings of a page's GPU back from now on (`hold`), counts those that were, or lets them go (`let go`). */
+export const readings = (page, what = "count") => told(page, "readings", what);
+
 /** Takes the GPU away from a page whose loader is \`losable\`: at once, or while it is read for that many more times. */
 export const lose = (page, readings = 0) => told(page, "the GPU", readings);
 
