@@ -32,8 +32,8 @@ export interface Cloze {
    * there without a connection; files stay where they are.
    * @param options.engine insists on an engine: refused if that one cannot be had. Without it, WebGPU where it is
    * there and computes right, else the CPU.
-   * @param options.weights how to keep the weights on the GPU. Without it, as the file keeps them, but a file of more
-   * than 100 MiB in 8 bits. The CPU always takes single precision.
+   * @param options.weights how to keep the weights on the GPU. Without it, in half precision, but in 8 bits where the file
+   * has them so, or has more than 1 GiB. The CPU always takes single precision.
    * @param options.hub the address of a hub or of a mirror of it; `https://huggingface.co/` if none is given.
    */
   load(source: Source | Iterable<File>, options?: { engine?: Engine; weights?: Weights; hub?: string }): Promise<Model>;
@@ -163,7 +163,7 @@ export interface Model {
   hidden: number;
   /** Pieces in the vocabulary. */
   vocabulary: number;
-  /** The longest input, in tokens, special tokens included. */
+  /** The longest input, in tokens, special tokens included: the model's own, or what this GPU has room for. */
   positions: number;
   /** Number of weights. */
   parameters: number;
@@ -209,7 +209,7 @@ export interface Dispatch {
   reads: number;
   /** Bytes that it writes. */
   writes: number;
-  /** Its time on the GPU in ms, where the GPU can be asked for it; browsers round it. */
+  /** Its time on the GPU in ms, where the GPU can be asked for it: of the same run once more, a pass for each dispatch. Browsers round it. */
   ms: number | null;
 }
 

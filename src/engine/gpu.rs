@@ -12,8 +12,8 @@ use crate::checkpoint::{Checkpoint, Header};
 use crate::gpu::{Drawn, Gpu, GpuError, GpuModel, Input, Loading, Output};
 use crate::trace::{Dispatches, WeightType};
 
-/// From so many bytes on a file is kept in eight bits, unless something else is asked for.
-const LARGE_FILE: u64 = 100 << 20;
+/// From so many bytes on a file is kept in eight bits, unless something else is asked for: half of it would still be much.
+const LARGE_FILE: u64 = 1 << 30;
 
 impl Engine for Rc<Gpu> {
     type Loading = Loading;
@@ -22,11 +22,19 @@ impl Engine for Rc<Gpu> {
 
     fn weights(&self, asked: Option<WeightType>, checkpoint: &Checkpoint, header: &Header) -> WeightType {
         let is_large = header.file_length() > LARGE_FILE;
-        asked.unwrap_or(if is_large { WeightType::Int8 } else { checkpoint.stored })
+        asked.unwrap_or(match checkpoint.stored {
+            _ if is_large => WeightType::Int8,
+            WeightType::F32 => WeightType::F16,
+            same => same,
+        })
     }
 
     fn make_room(&self, checkpoint: &Checkpoint, weights: WeightType) -> Result<Loading, Problem> {
         Ok(Loading::new(Rc::clone(self), checkpoint, weights)?)
+    }
+
+    fn positions(loading: &Loading) -> usize {
+        loading.positions()
     }
 
     fn take(loading: &mut Loading, key: &str, bytes: &[u8]) -> Result<(), Problem> {

@@ -23,6 +23,9 @@ pub trait Engine {
     /// Makes room for a checkpoint whose weights are then kept as `weights` says.
     fn make_room(&self, checkpoint: &Checkpoint, weights: WeightType) -> Result<Self::Loading, Problem>;
 
+    /// How many positions there is room for.
+    fn positions(loading: &Self::Loading) -> usize;
+
     /// Takes the bytes of the tensor `key`; one that the network does not need is passed over.
     fn take(loading: &mut Self::Loading, key: &str, bytes: &[u8]) -> Result<(), Problem>;
 
@@ -80,9 +83,10 @@ impl<E: Engine> Loader<E> {
             match (arrived, &mut self.model) {
                 (Arrived::Header(header), _) => {
                     let checkpoint = Checkpoint::read(&self.config, &header)?;
-                    let card = card(&self.source, &checkpoint);
+                    let mut card = card(&self.source, &checkpoint);
                     let weights = self.engine.weights(self.weights, &checkpoint, &header);
                     let loading = self.engine.make_room(&checkpoint, weights)?;
+                    card.positions = card.positions.min(E::positions(&loading));
                     // After that, since a GPU compiles its kernels meanwhile.
                     let tokenizer = tokenizer(&self.vocabulary)?;
                     tokenizer.check_vocabulary(card.family, card.vocabulary)?;

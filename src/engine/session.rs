@@ -261,6 +261,12 @@ impl Session {
                 Problem::new("bad-request", format!("{id} in drawn is no token of this model")).with("id", id)
             })?);
         }
+        if tokens.is_empty() {
+            return Err(Problem::new(
+                "bad-request",
+                "nothing of the text is read: let maxTokens be 1 or more",
+            ));
+        }
         Ok((tokens, encoding.truncated))
     }
 

@@ -445,6 +445,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::{Checkpoint, Header};
     use crate::gpu::kernels::RunWords;
+    use crate::gpu::plan::Most;
 
     #[test]
     fn no_dispatch_has_more_workgroups_than_a_gpu_allows() {
@@ -483,7 +484,8 @@ mod tests {
         let config = serde_json::to_vec(&config).expect("it is JSON");
         let checkpoint = Checkpoint::read(&config, &header).expect("a checkpoint");
         for widths in [Widths::NARROW, Widths::WIDE] {
-            let plan = Plan::new(&checkpoint, WeightType::F16, widths, u64::MAX);
+            let most = Most { table: u64::MAX, arena: u64::MAX };
+            let plan = Plan::new(&checkpoint, WeightType::F16, widths, most);
             let run = RunWords::new(plan.layout, 0, &[1, 2, 3], &[], &[0, 1, 2]);
             for step in &plan.steps {
                 let (op, grid) = step.launch(&run, &widths);

@@ -36,10 +36,11 @@ impl GpuModel {
             return Ok(Vec::new());
         };
         let mut turn = self.turn.lock().await;
-        let Turn { room, known, last, whole } = &mut *turn;
+        let Turn { room, known, last, lies_there, whole } = &mut *turn;
         let past = shared(known, ids);
         known.clear();
         *whole = None;
+        *lies_there = false;
         let capacity = self.plan.layout.capacity;
         let count = uniforms.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
         let words: Vec<RunWords> = (0..count)
@@ -83,6 +84,7 @@ impl GpuModel {
         self.gpu.submit(encoder);
         let values: Vec<f32> = self.gpu.read(&room.read, count * each).await?;
         *last = words.into_iter().last().map(|words| (words, Scores::Drawn));
+        *lies_there = true;
 
         let read = |values: &[f32]| {
             let (list, drawn) = values.split_at(top::LIST);

@@ -13,6 +13,7 @@ use wgpu::{
 };
 
 use super::kernels::{ENABLE_SUBGROUPS, Op, Widths, source};
+use super::plan::Most;
 use super::weights::WeightType;
 
 /// Why the GPU did not compute.
@@ -76,8 +77,8 @@ pub struct Gpu {
     /// Those that were compiled, by type of weights: they serve all checkpoints.
     kernels: [[OnceCell<ComputePipeline>; WeightType::ALL.len()]; Op::COUNT],
     limits: wgpu::Limits,
-    /// The most bytes that a part of a table of words may have.
-    max_table: u64,
+    /// What a part of a table of words may have, and the arena.
+    most: Most,
     name: String,
     traits: Traits,
     made: Cell<Made>,
@@ -139,7 +140,7 @@ impl Gpu {
             bindings,
             pipelines,
             kernels: Default::default(),
-            max_table: max_binding(&limits),
+            most: Most { table: max_binding(&limits), arena: max_binding(&limits) },
             limits,
             name: info.name,
             traits,
@@ -151,7 +152,13 @@ impl Gpu {
 
     /// Parts tables of words so that no part has more than `bytes`, even where the adapter allows more.
     pub fn with_tables_of(mut self, bytes: u64) -> Gpu {
-        self.max_table = bytes.min(self.max_table);
+        self.most.table = bytes.min(self.most.table);
+        self
+    }
+
+    /// Makes models read no more positions than an arena of `bytes` has room for, even where the adapter allows more.
+    pub fn with_arenas_of(mut self, bytes: u64) -> Gpu {
+        self.most.arena = bytes.min(self.most.arena);
         self
     }
 
@@ -248,15 +255,31 @@ impl Gpu {
         Ok(self.device.create_buffer_init(&BufferInitDescriptor { label: Some(label), contents, usage }))
     }
 
-    /// Counts a buffer, if it may be bound.
+    /// Counts a buffer, if it may be made.
     fn fits(&self, needed: u64, usage: BufferUsages) -> Result<(), GpuError> {
-        let shaders = usage.contains(BufferUsages::STORAGE);
-        let allowed = if shaders { max_binding(&self.limits) } else { self.limits.max_buffer_size };
-        if needed > allowed {
-            return Err(GpuError::TooLarge { needed, allowed });
-        }
+        self.check(needed, usage)?;
         self.bytes.set(self.bytes.get() + needed);
         Ok(())
+    }
+
+    /// Whether there may be a buffer of `needed` bytes.
+    ///
+    /// # Errors
+    /// [`GpuError::TooLarge`].
+    pub(super) fn check(&self, needed: u64, usage: BufferUsages) -> Result<(), GpuError> {
+        let allowed = self.allowed(usage);
+        if needed > allowed { Err(GpuError::TooLarge { needed, allowed }) } else { Ok(()) }
+    }
+
+    /// The most bytes that a buffer may have.
+    fn allowed(&self, usage: BufferUsages) -> u64 {
+        let shaders = usage.contains(BufferUsages::STORAGE);
+        if shaders { max_binding(&self.limits) } else { self.limits.max_buffer_size }
+    }
+
+    /// The size of a buffer for `needed` bytes that would be exchanged for a larger one when more are needed.
+    pub(super) fn with_room_to_grow(&self, needed: u64, usage: BufferUsages) -> u64 {
+        with_room_to_grow(needed, self.allowed(usage))
     }
 
     /// The compute pipeline of `source`, whose entry point is `main`.
@@ -351,9 +374,9 @@ impl Gpu {
         self.queue.submit([]);
     }
 
-    /// The most bytes that a part of a table of words may have.
-    pub(super) fn max_table(&self) -> u64 {
-        self.max_table
+    /// The most bytes that a part of a table of words may have, and the arena.
+    pub(super) fn most(&self) -> Most {
+        self.most
     }
 
     /// Reads the first `count` values of a buffer that can be mapped, once the GPU is done with it.
@@ -363,7 +386,8 @@ impl Gpu {
         count: usize,
     ) -> Result<Vec<T>, GpuError> {
         let (sender, receiver) = futures_channel::oneshot::channel();
-        let bytes = (count * size_of::<T>()) as u64;
+        let bytes = count as u64 * size_of::<T>() as u64;
+        let _mapped = Mapped(buffer);
         buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |outcome| {
             // Nobody waits any more when the run was given up.
             let _ = sender.send(outcome);
@@ -375,15 +399,21 @@ impl Gpu {
         let outcome = receiver.await.map_err(|_| GpuError::Failed("the GPU never answered".to_owned()))?;
         // A fault tells more than that nothing can be read.
         outcome.map_err(|error| self.fault().unwrap_or(GpuError::Failed(error.to_string())))?;
-        let values = match buffer.get_mapped_range(0..bytes) {
-            Ok(view) => bytemuck::pod_collect_to_vec(&view),
-            Err(error) => return Err(GpuError::Failed(error.to_string())),
-        };
-        buffer.unmap();
+        let view = buffer.get_mapped_range(0..bytes).map_err(|error| GpuError::Failed(error.to_string()))?;
+        let values = bytemuck::pod_collect_to_vec(&view);
         match self.fault() {
             Some(fault) => Err(fault),
             None => Ok(values),
         }
+    }
+}
+
+/// A buffer that is being read. Whoever waits for it may be ended before its time, and the next to read needs it unmapped.
+struct Mapped<'a>(&'a Buffer);
+
+impl Drop for Mapped<'_> {
+    fn drop(&mut self) {
+        self.0.unmap();
     }
 }
 
@@ -432,6 +462,12 @@ impl Drop for Clock {
     }
 }
 
+/// The next power of two, or all that is allowed where that is less.
+fn with_room_to_grow(needed: u64, allowed: u64) -> u64 {
+    // Kernels see whole words.
+    needed.next_power_of_two().min(allowed / 4 * 4).max(needed)
+}
+
 /// The most bytes that a kernel may see of a buffer.
 fn max_binding(limits: &wgpu::Limits) -> u64 {
     limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
@@ -462,6 +498,29 @@ fn note(fault: &Mutex<Option<GpuError>>, error: GpuError) {
         match error {
             GpuError::Lost(_) => *fault = Some(error),
             _ => *fault = fault.take().or(Some(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_room_to_grow;
+    use crate::gpu::execute::bytes;
+
+    #[test]
+    fn a_buffer_grows_as_far_as_the_gpu_allows_and_no_further() {
+        const ALLOWED: u64 = (1 << 31) - 1;
+        for (numbers, expected) in [
+            (1, 4),
+            (3, 16),
+            (1000, 4096),
+            // 1.2 GiB fit, though the next power of two does not.
+            (300 << 20, ALLOWED - 3),
+            // More than the GPU allows, and more than 32 bits hold: that is refused by its true size.
+            ((1 << 29) + 1, (1 << 31) + 4),
+            ((1 << 30) + 1, (1 << 32) + 4),
+        ] {
+            assert_eq!(with_room_to_grow(bytes(numbers), ALLOWED), expected, "{numbers}");
         }
     }
 }

@@ -83,8 +83,10 @@ pub(super) struct Turn {
     pub room: Room,
     /// The tokens whose keys and values lie in the arena.
     pub known: Vec<u32>,
-    /// What the last run was.
+    /// What the last run was that somebody asked for.
     pub last: Option<(RunWords, Scores)>,
+    /// Whether it is that run's results that lie in the arena, not those of one that nobody asked for.
+    pub lies_there: bool,
     /// The run whose results lie in the arena as a whole, before anything was wanted of it. One that is the same for the
     /// kernels writes to the trace what is wanted now, attention above all, and nothing is computed twice.
     pub whole: Option<(RunWords, Scores)>,
@@ -126,6 +128,11 @@ impl GpuModel {
     pub(super) fn make(gpu: Rc<Gpu>, plan: Plan) -> Result<GpuModel, GpuError> {
         let storage = BufferUsages::STORAGE;
         let filled = storage | BufferUsages::COPY_DST;
+        // Before anything is made: a browser gives back what was made for nothing only when it collects its garbage.
+        let needed = plan.matrices.iter().map(|matrix| matrix.layout.words());
+        for numbers in needed.chain([plan.arena, plan.vectors]) {
+            gpu.check(bytes(numbers), storage)?;
+        }
         let matrices = plan
             .matrices
             .iter()
@@ -150,7 +157,7 @@ impl GpuModel {
         let read = gpu.buffer("read", bytes(1), READ)?;
         let states = gpu.buffer("states", bytes(1), STATES)?;
         let room = Room { trace: trace.clone(), read, states, bindings: Vec::new() };
-        let turn = Mutex::new(Turn { room, known: Vec::new(), last: None, whole: None });
+        let turn = Mutex::new(Turn { room, known: Vec::new(), last: None, lies_there: false, whole: None });
         let mut model = GpuModel { gpu, plan, arena, run, vectors, matrices, shapes, steps, turn };
         model.turn.get_mut().room.bindings = model.bindings(&trace);
         Ok(model)
@@ -195,7 +202,8 @@ impl GpuModel {
         if bytes(numbers) <= buffer.size() {
             return Ok(false);
         }
-        let larger = || self.gpu.buffer(label, bytes(numbers.next_power_of_two()), usage);
+        let size = self.gpu.with_room_to_grow(bytes(numbers), usage);
+        let larger = || self.gpu.buffer(label, size, usage);
         let (larger, verdict) = self.gpu.guarded(larger)?;
         // The small one stays if there is no memory for it: whoever waits for this model has to find something whole.
         verdict.await?;
@@ -210,7 +218,7 @@ impl GpuModel {
     /// left for it; [`GpuError::Lost`] if the GPU was taken away; [`GpuError::Failed`] if it fails.
     pub async fn run(&self, input: &Input<'_>) -> Result<Output, GpuError> {
         let mut turn = self.turn.lock().await;
-        let Turn { room, known, last, whole } = &mut *turn;
+        let Turn { room, known, last, lies_there, whole } = &mut *turn;
         let plain = input.ablate.is_empty();
         let past = if input.cached && plain { shared(known, input.ids) } else { 0 };
         let ids = &input.ids[past..];
@@ -228,6 +236,7 @@ impl GpuModel {
         // What lies in the arena is overwritten from here on, and whole again when the run is done.
         known.clear();
         let there = whole.take();
+        let lay_there = std::mem::take(lies_there);
         let replaced = self.take_states(room, input).await?;
         let mut words = RunWords::new(self.plan.layout, past, ids, segments, first);
         words.ablate(input.ablate, self.plan.head_words);
@@ -262,8 +271,11 @@ impl GpuModel {
             known.extend_from_slice(input.ids);
         }
         *whole = this;
-        if !again && !input.aside {
+        // One that computed nothing anew is still the run before it.
+        *lies_there = if again { lay_there } else { false };
+        if !input.aside && !*lies_there {
             *last = Some((words, scores));
+            *lies_there = true;
         }
 
         let activations = pieces.into_iter().map(|(hook, shape, source)| {
@@ -443,6 +455,7 @@ pub(super) fn shared(known: &[u32], ids: &[u32]) -> usize {
     shared.min(ids.len().saturating_sub(1))
 }
 
+/// In 64 bits: a browser's `usize` has 32.
 pub(super) fn bytes(numbers: usize) -> u64 {
-    (numbers * size_of::<f32>()) as u64
+    numbers as u64 * size_of::<f32>() as u64
 }

@@ -29,17 +29,23 @@ pub struct Loading {
 }
 
 impl Loading {
-    /// Begins to compile kernels, and makes room for a checkpoint, for texts as long as the model reads. Nobody waits for
+    /// Begins to compile kernels, and makes room for a checkpoint, for texts as long as the model reads, or as the GPU has
+    /// room for. Nobody waits for
     /// either: the weights are on their way meanwhile. What the GPU says of the room, [`Loading::hear`] tells.
     ///
     /// # Errors
     /// [`GpuError::TooLarge`] if a buffer is too large for this GPU.
     pub fn new(gpu: Rc<Gpu>, checkpoint: &Checkpoint, weight_type: WeightType) -> Result<Loading, GpuError> {
         gpu.compile(weight_type);
-        let plan = Plan::new(checkpoint, weight_type, gpu.widths(), gpu.max_table());
+        let plan = Plan::new(checkpoint, weight_type, gpu.widths(), gpu.most());
         let device = Rc::clone(&gpu);
         let (model, room) = device.guarded(|| GpuModel::make(gpu, plan))?;
         Ok(Loading { model, room: Some(room), kept: BTreeMap::new() })
+    }
+
+    /// How many positions there is room for.
+    pub fn positions(&self) -> usize {
+        self.model.plan.layout.capacity
     }
 
     /// Whether the GPU has refused the room, as far as it has said by now.

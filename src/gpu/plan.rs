@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::builder::Builder;
+use super::execute::bytes;
 use super::kernels::linear::Rows;
 use super::kernels::{NONE, Op, RunLayout, RunWords, Widths, attention, draw, embed, linear, norm, top};
 use super::weights::{Layout, WeightType};
@@ -86,35 +87,55 @@ impl Step {
         }
     }
 
-    /// Whether it writes something to the trace that `run` wants.
-    pub(super) fn traces(&self, run: &RunWords) -> bool {
-        let slots = match self.kernel {
+    /// The slots of the trace that it writes to where a run wants them.
+    fn slots(&self) -> Vec<u32> {
+        match self.kernel {
             Kernel::Embed(shape) => vec![shape.want_word, shape.want_position, shape.want_segment],
             Kernel::Linear(shape) => vec![shape.want],
             Kernel::Attention(shape) => vec![shape.want_scores, shape.want_pattern],
             Kernel::Norm(shape) => vec![shape.want],
             Kernel::TopPart(_) | Kernel::TopRow(_) | Kernel::Draw(_) => Vec::new(),
-        };
-        slots.into_iter().any(|slot| run.wants(slot))
+        }
     }
 
-    /// The bytes of weights and activations that it reads, each counted once, and those that it writes, but for what goes
-    /// to the trace.
+    /// Whether it writes something to the trace that `run` wants.
+    pub(super) fn traces(&self, run: &RunWords) -> bool {
+        self.slots().into_iter().any(|slot| run.wants(slot))
+    }
+
+    /// The bytes of weights and activations that it reads, each counted once, and those that it writes.
     pub(super) fn traffic(&self, run: &RunWords, matrices: &[MatrixPlan]) -> [u64; 2] {
-        let bytes = |numbers: usize| (numbers * size_of::<f32>()) as u64;
+        let [reads, writes] = self.traffic_in_arena(run, matrices);
+        let wanted = self.slots().into_iter().filter(|slot| run.wants(*slot)).count();
+        let (rows, keys) = (run.rows(), run.past() + run.rows());
+        let each = match self.kernel {
+            Kernel::Embed(shape) => rows * shape.hidden as usize,
+            // Of queries, keys and values it is the keys: the others have rows in the arena.
+            Kernel::Linear(shape) if shape.keys != NONE => rows * shape.outputs as usize / 3,
+            Kernel::Linear(shape) => shape.which().count(run) * shape.outputs as usize,
+            Kernel::Attention(shape) => shape.heads as usize * rows * keys,
+            // A norm by itself writes to the trace alone, and that is counted already.
+            Kernel::Norm(_) | Kernel::TopPart(_) | Kernel::TopRow(_) | Kernel::Draw(_) => 0,
+        };
+        [reads, writes + bytes(wanted * each)]
+    }
+
+    /// Likewise, but for what goes to the trace.
+    fn traffic_in_arena(&self, run: &RunWords, matrices: &[MatrixPlan]) -> [u64; 2] {
+        let layout = self.matrix.and_then(|index| matrices.get(index)).map(|matrix| &matrix.layout);
+        let per_word = layout.map_or(1, |layout| layout.weight_type.per_word());
         let rows = run.rows();
         let keys = run.past() + rows;
         match self.kernel {
             Kernel::Embed(shape) => {
-                let tables = if shape.segment_table == NONE { 2 } else { 3 };
+                // Of words, which are kept like matrices, and of positions and segments, which are not.
+                let others = if shape.segment_table == NONE { 1 } else { 2 };
                 let sum = rows * shape.hidden as usize;
-                [bytes(tables * sum), bytes(sum)]
+                [(sum * 4 / per_word) as u64 + bytes(others * sum), bytes(sum)]
             }
             Kernel::Linear(shape) => {
                 let rows = shape.which().count(run);
-                let layout = self.matrix.and_then(|index| matrices.get(index)).map(|matrix| &matrix.layout);
-                let weights = layout
-                    .map_or(0, |layout| layout.inputs * layout.outputs * 4 / layout.weight_type.per_word());
+                let weights = layout.map_or(0, |layout| layout.inputs * layout.outputs * 4 / per_word);
                 let added = if shape.residual == NONE { 0 } else { rows * shape.outputs as usize };
                 let x = rows * shape.inputs as usize;
                 [weights as u64 + bytes(x + added), bytes(rows * shape.outputs as usize)]
@@ -199,6 +220,18 @@ impl Fold {
     }
 }
 
+/// The most bytes that something may have which kernels see as one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// A part of a table of words.
+    pub table: u64,
+    /// The arena.
+    pub arena: u64,
+}
+
+/// A model that reads fewer positions than these is of no use: it is refused for want of room.
+const FEWEST_POSITIONS: usize = 64;
+
 /// A checkpoint's forward pass.
 pub(super) struct Plan {
     pub layout: RunLayout,
@@ -236,23 +269,39 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The forward pass of a checkpoint, for texts as long as the model reads. Tables are parted so that no part has more
-    /// than `max_table` bytes.
-    pub(super) fn new(
+    /// The forward pass of a checkpoint, for texts as long as the model reads, or as there is room for. Tables are parted.
+    pub(super) fn new(checkpoint: &Checkpoint, weight_type: WeightType, widths: Widths, most: Most) -> Plan {
+        let positions = match &checkpoint.network {
+            Network::Bert { config, .. } => config.positions(),
+            Network::Gpt2 { config, .. } => config.n_positions,
+        };
+        let mut plan = Plan::of_texts_up_to(positions, checkpoint, weight_type, widths, most);
+        // Nearly all of the arena grows with the positions, so that this comes from above to as many as fit.
+        while bytes(plan.arena) > most.arena && plan.layout.capacity > FEWEST_POSITIONS {
+            let capacity = plan.layout.capacity;
+            let fit = (capacity as u64 * most.arena / bytes(plan.arena)) as usize;
+            let fit = fit.clamp(FEWEST_POSITIONS, capacity - 1);
+            plan = Plan::of_texts_up_to(fit, checkpoint, weight_type, widths, most);
+        }
+        plan
+    }
+
+    fn of_texts_up_to(
+        capacity: usize,
         checkpoint: &Checkpoint,
         weight_type: WeightType,
         widths: Widths,
-        max_table: u64,
+        most: Most,
     ) -> Plan {
-        let begin = |capacity, causal| Builder::new(capacity, causal, weight_type, widths, max_table);
+        let begin = |causal| Builder::new(capacity, causal, weight_type, widths, most.table);
         let (builder, layers) = match &checkpoint.network {
             Network::Bert { config, weights } => {
-                let mut builder = begin(config.positions(), false);
+                let mut builder = begin(false);
                 bert::forward(&mut builder, config, weights);
                 (builder, config.num_hidden_layers)
             }
             Network::Gpt2 { config, weights } => {
-                let mut builder = begin(config.n_positions, true);
+                let mut builder = begin(true);
                 gpt2::forward(&mut builder, config, weights);
                 (builder, config.n_layer)
             }

@@ -42,12 +42,13 @@ impl Reading {
     /// Makes place for `count` numbers of trace; says where.
     pub(super) fn trace(&mut self, count: usize) -> Range<usize> {
         let start = self.from_trace;
-        self.from_trace += count;
+        // What is too much for 32 bits is too much for any GPU, which is going to be said of it.
+        self.from_trace = self.from_trace.saturating_add(count);
         start..self.from_trace
     }
 
     pub(super) fn len(&self) -> usize {
-        self.from_arena + self.from_trace
+        self.from_arena.saturating_add(self.from_trace)
     }
 }
 

@@ -13,11 +13,13 @@ impl GpuModel {
     /// As [`GpuModel::run`].
     pub async fn dispatches(&self) -> Result<Option<Dispatches>, GpuError> {
         let mut turn = self.turn.lock().await;
-        let Turn { room, known, last, .. } = &mut *turn;
+        let Turn { room, known, last, lies_there, whole } = &mut *turn;
         let Some((words, scores)) = last else { return Ok(None) };
-        if *scores == Scores::Drawn {
-            // The step began with a token that was drawn, and there is a later one now: it leaves keys of nothing known.
+        if *scores == Scores::Drawn || !*lies_there {
+            // What it leaves in the arena is then not what lay there before: another run's results, or a step that began with
+            // a token that was drawn, where there is a later one now.
             known.clear();
+            *whole = None;
         }
         let steps = 0..self.plan.steps.len();
         let launches: Vec<Launch<'_>> = self.launches(room, words, steps, *scores).collect();

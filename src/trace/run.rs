@@ -50,7 +50,7 @@ pub struct ModelCard {
     pub hidden: usize,
     /// Pieces in the vocabulary.
     pub vocabulary: usize,
-    /// The longest input, in tokens, special tokens included.
+    /// The longest input, in tokens, special tokens included: the model's own, or what its GPU has room for.
     pub positions: usize,
     /// Number of weights.
     pub parameters: usize,

@@ -1,5 +1,7 @@
-// Every activation of every reference checkpoint on WebGPU, against Hugging Face's own implementation.
-// The references, and the script that makes them, lie in tests/golden.
+// Every activation of every reference checkpoint on WebGPU, against Hugging Face's own implementation, and with rounded weights
+// against the CPU path of the native tests, whose weights were rounded the same way. The references of the former, and the script
+// that makes them, lie in tests/golden. `cargo xtask test native` records those of the latter into target/kernels/rounded
+// (tests/goldens.rs); `cargo xtask test browser` does where they are missing.
 
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
@@ -7,7 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
 import { ask, launch, newPage, noProblems, openCloze } from "./support/browser.mjs";
-import { readTensors } from "./support/safetensors.mjs";
+import { parse, readTensors } from "./support/safetensors.mjs";
 import { ROOT, serve } from "./support/server.mjs";
 
 /** How far an activation may lie from its reference on a GPU. */
@@ -15,6 +17,12 @@ const TOLERANCE = 1e-3;
 
 const GOLDEN = join(ROOT, "tests/golden");
 const checkpoints = (await readdir(join(GOLDEN, "checkpoints"))).sort();
+
+/** The types that weights are rounded to, and the checkpoints in single precision that there are references for in each. */
+const TYPES = ["f16", "int8"];
+const ROUNDED = join(ROOT, "target/kernels/rounded");
+const recorded = await readdir(ROUNDED).catch(() => []);
+const roundedTo = (type) => checkpoints.filter((name) => recorded.includes(`${name}-${type}.safetensors`));
 
 describe("activations on WebGPU equal the references", { timeout: 900_000 }, () => {
   let server, browser, page, problems;
@@ -38,19 +46,42 @@ describe("activations on WebGPU equal the references", { timeout: 900_000 }, () 
   for (const name of checkpoints) {
     test(name, async () => {
       const source = `url:${server.origin}/golden/checkpoints/${name}/`;
-      await compare(source, join(GOLDEN, "checkpoints", name));
+      const folder = join(GOLDEN, "checkpoints", name);
+      // Nothing of it is rounded, so that it is comparable; by itself the page keeps single precision in half.
+      const { buffer, byteOffset, byteLength } = await readFile(join(folder, "model.safetensors"));
+      const { tensors } = parse(buffer.slice(byteOffset, byteOffset + byteLength));
+      const has = (...types) => Object.values(tensors).some(({ dtype }) => types.includes(dtype));
+      await compare(source, folder, { weights: !has("I8") && has("F32", "BF16") ? "f32" : undefined });
     });
+  }
+
+  for (const type of TYPES) {
+    test(`there are references whose weights were rounded to ${type}`, () => {
+      const found = roundedTo(type).length;
+      assert.ok(found >= 6, `only ${found} in ${ROUNDED}: \`cargo xtask test native\` records them`);
+    });
+
+    for (const name of roundedTo(type)) {
+      test(`${name} with weights in ${type}`, async () => {
+        const source = `url:${server.origin}/golden/checkpoints/${name}/`;
+        const references = join(ROUNDED, `${name}-${type}.safetensors`);
+        await compare(source, join(GOLDEN, "checkpoints", name), { weights: type, references });
+      });
+    }
   }
 
   for (const name of ["bert", "gpt"]) {
     test(`the page's own ${name}`, () => compare(name, join(GOLDEN, "embedded", name)));
   }
 
-  async function compare(source, folder) {
+  /** Loads a model, its weights as suits the page or in `weights`, and compares it with the `references` to a folder's cases. */
+  async function compare(source, folder, { weights, references: file = join(folder, "golden.safetensors") } = {}) {
     const { cases } = JSON.parse(await readFile(join(folder, "golden.json"), "utf8"));
-    const references = await readTensors(join(folder, "golden.safetensors"));
-    await ask(page, "load", source, { engine: "webgpu" });
-    assert.equal((await ask(page, "status")).engine, "webgpu");
+    const references = await readTensors(file);
+    await ask(page, "load", source, { engine: "webgpu", weights });
+    const loaded = await ask(page, "status");
+    assert.equal(loaded.engine, "webgpu");
+    if (weights) assert.equal(loaded.weights, weights);
     assert.ok(cases.length > 0, `${folder} has no case`);
 
     for (const { id, text, textB, tokens, hooks } of cases) {
@@ -59,7 +90,7 @@ describe("activations on WebGPU equal the references", { timeout: 900_000 }, () 
       assert.deepEqual(Object.keys(run.activations).sort(), [...hooks].sort(), "what was asked for comes back");
       for (const hook of hooks) {
         const reference = references.get(`${id}/${hook}`);
-        assert.ok(reference, `golden.safetensors has no ${id}/${hook}`);
+        assert.ok(reference, `${file} has no ${id}/${hook}`);
         const { shape, data } = run.activations[hook];
         assert.deepEqual(shape, reference.shape, `shape of ${hook}`);
         const difference = largestDifference(data, reference.data);

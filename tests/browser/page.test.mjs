@@ -39,7 +39,8 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
 
   test("the GPU tells what it did for a run", async () => {
     const { model, weights } = await ask(page, "status");
-    const { tokens } = await ask(page, "run", { text: "The cat [MASK] on the mat." });
+    const want = ["hook_embed", "blocks.1.attn.hook_k", "blocks.1.attn.hook_pattern"];
+    const { tokens } = await ask(page, "run", { text: "The cat [MASK] on the mat.", want });
     const { dispatches, sources } = await ask(page, "kernels");
     assert.ok(dispatches.length > 5 * model.layers && dispatches.length <= 6 * model.layers + 5, `${dispatches.length} dispatches`);
     for (const { kernel, computes, grid, reads, writes, ms } of dispatches) {
@@ -50,12 +51,19 @@ describe("the page on WebGPU", { timeout: 600_000 }, () => {
     // Each number counted once. Activations have four bytes each; of the model's own weights each has one.
     assert.equal(weights, "int8");
     const rows = 4 * tokens.length;
-    const { hidden } = model;
+    const { hidden, heads } = model;
+    const map = heads * tokens.length * rows;
     for (const [name, bytes] of Object.entries({
+      // rows of words, positions and segments → their sum [token, hidden], and the words' once more, since they are wanted
+      hook_embed_sum: [tokens.length * hidden + 2 * rows * hidden, 2 * rows * hidden],
       // x [token, hidden] · W [hidden, 3 hidden] → queries, keys and values [token, 3 hidden]
-      "blocks.1.attn.qkv": [rows * hidden + hidden * 3 * hidden, rows * 3 * hidden],
+      "blocks.0.attn.qkv": [rows * hidden + hidden * 3 * hidden, rows * 3 * hidden],
+      // … and the keys once more, since they are wanted
+      "blocks.1.attn.qkv": [rows * hidden + hidden * 3 * hidden, rows * 4 * hidden],
       // q, k and v [token, hidden] → z [token, hidden]
-      "blocks.1.attn.hook_z": [3 * rows * hidden, rows * hidden],
+      "blocks.0.attn.hook_z": [3 * rows * hidden, rows * hidden],
+      // … and the pattern [head, query, key], since it is wanted
+      "blocks.1.attn.hook_z": [3 * rows * hidden, rows * hidden + map],
       // x [token, 4 hidden] · W [4 hidden, hidden] + the residual [token, hidden] → [token, hidden]
       "blocks.1.hook_mlp_out": [rows * 4 * hidden + 4 * hidden * hidden + rows * hidden, rows * hidden],
     })) {

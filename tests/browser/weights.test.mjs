@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { ask, launch, newPage, noProblems, openCloze, refused } from "./support/browser.mjs";
 import { randomGpt } from "./support/checkpoint.mjs";
 import { ROOT, serve } from "./support/server.mjs";
-import { bytes, watched } from "./support/watch.mjs";
+import { bytes, holdable, readings, watched } from "./support/watch.mjs";
 
 const MIB = 2 ** 20;
 
@@ -33,7 +33,7 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
       [`/${name}/model.safetensors`]: model,
     });
     server = await serve({
-      patch: { "engine_loader.js": watched },
+      patch: { "engine_loader.js": (script) => holdable(watched(script)) },
       made: { ...folder("large", weights), ...folder("broken", broken) },
     });
     browser = await launch({ gpu: "software" });
@@ -110,6 +110,24 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
     assert.equal(await ask(page, "measure"), null);
   });
 
+  test("what is measured unasked may be ended while the GPU is read, and the model goes on", async () => {
+    const source = `url:${server.origin}/golden/checkpoints/gpt-scaled-by-layer/`;
+    await openCloze(page, server.origin, "view=generate");
+    await ask(page, "load", source, { engine: "webgpu", weights: "int8" });
+    const request = { text: "the cat" };
+    const before = await ask(page, "run", request);
+    // It is measured when the page has rested for a second, and then runs too.
+    const { held } = await readings(page, "hold");
+    while ((await readings(page)).held === held) await page.waitForTimeout(20);
+    await ask(page, "forget");
+    await readings(page, "let go");
+    const after = await ask(page, "run", request);
+    assert.deepEqual(after.predictions, before.predictions);
+    const { engine, reason } = await ask(page, "status");
+    assert.deepEqual([engine, reason], ["webgpu", null]);
+    await page.waitForFunction(() => window.cloze.status().effect);
+  });
+
   test("a weight that is no number is found while it arrives, and the model before stays", async () => {
     await refused(page, "not-finite", "load", `url:${server.origin}/broken/`, { engine: "webgpu" });
     assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
@@ -168,6 +186,17 @@ describe("weights on the GPU", { timeout: 600_000 }, () => {
     }
     assert.deepEqual(texts.webgpu, texts.cpu);
     noProblems(problems);
+  });
+
+  test("a recorded text goes on step by step, though its model has yet to be checked", async () => {
+    // The check runs a text of its own, soon after the first answer.
+    await ask(page, "load", "gpt");
+    await ask(page, "run", { text: "Once" });
+    const want = ["blocks.0.attn.hook_pattern"];
+    const steps = await ask(page, "generate", { text: "Once upon a time", maxNewTokens: 40, temperature: 0, want });
+    const queries = steps.map(({ activations }) => activations[want[0]].shape[1]);
+    assert.deepEqual(queries.slice(1), queries.slice(1).map(() => 1));
+    await page.waitForFunction(() => window.cloze.status().settled);
   });
 
   test("a hidden state of another run takes the place of this one's", async () => {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{command, root, run, seconds, timed};
 use crate::{tools, web};
 
-/// Tells that all cases of the kernels' tests were recorded, and when.
+/// Tells that all cases of the kernels' tests and all references with rounded weights were recorded, and when.
 const RECORDED: &str = "recorded";
 
 /// The longest that a file of browser tests may take: four times the slowest one here.
@@ -114,7 +114,7 @@ fn lint(selection: &[&str]) -> Result<()> {
     run(command("cargo").arg("clippy").args(selection).args(["--", "-D", "warnings"]))
 }
 
-/// Runs native tests; those of the kernels leave their cases for a browser.
+/// Runs native tests; those of the kernels leave their cases for a browser, and that of rounded weights its references.
 fn recording(selection: &[&str]) -> Result<()> {
     let folder = kernel_cases();
     let described = || format!("{} could not be made anew", folder.display());
@@ -129,18 +129,20 @@ fn recording(selection: &[&str]) -> Result<()> {
         tests.env("XDG_RUNTIME_DIR", env::temp_dir());
     }
     run(&mut tests)?;
-    fs::write(folder.join(RECORDED), "").context("the mark of recorded cases could not be written")
+    fs::write(folder.join(RECORDED), "").context("the mark of what was recorded could not be written")
 }
 
-/// Where the cases of the kernels' tests are kept.
+/// Where the cases of the kernels' tests are kept, and in a folder of its own there what rounded weights compute.
 fn kernel_cases() -> PathBuf {
     root().join("target").join("kernels")
 }
 
 fn browser() -> Result<()> {
-    if web::modified(&kernel_cases().join(RECORDED)) < web::newest_input() {
+    let newest = web::newest_input().max(web::modified(&root().join("tests/goldens.rs")));
+    if web::modified(&kernel_cases().join(RECORDED)) < newest {
         tools::for_native()?;
-        timed("Recording the kernels' cases", "2 minutes", || recording(&["--lib", "gpu::kernels"]))?;
+        let those = ["--lib", "--test", "goldens", "--", "gpu::kernels", "rounded_weights_compute"];
+        timed("Recording what Chromium is compared with", "2 minutes", || recording(&those))?;
     }
     let chromium = tools::for_browser()?;
     // One after the other: they share two cores with a GPU made of software. A file that never ends, or leaves something open,

@@ -106,7 +106,7 @@ attention-say-hidden = **{ $key }** is not visible to **{ $query }**.
 
 # The shader panel.
 shader-show = Show the shader
-shader-caption = What your GPU did for { $model }’s last run: { $count } dispatches, one after the other. Choose one to read its program.
+shader-caption = What your GPU did for { $model }’s last run: { $count } dispatches, one after the other, done once more to be timed. Choose one to read its program.
 shader-region = Dispatches of the last run. Scrolls where they do not fit.
 shader-kernel = kernel
 shader-computes = computes
