@@ -35,6 +35,7 @@ export interface Cloze {
    * @param options.weights how to keep the weights on the GPU. Without it, in half precision, but in 8 bits where the file
    * has them so, or has more than 1 GiB. The CPU always takes single precision.
    * @param options.hub the address of a hub or of a mirror of it; `https://huggingface.co/` if none is given.
+   * @returns its sizes; refused with `"superseded"` where a model of its family that was loaded later is there before it.
    */
   load(source: Source | Iterable<File>, options?: { engine?: Engine; weights?: Weights; hub?: string }): Promise<Model>;
 

@@ -93,8 +93,10 @@ pub struct Load {
     pub files: BTreeMap<String, String>,
     /// Between the workers: why the CPU is asked.
     pub instead: Option<Instead>,
+    /// Whether somebody chose the model; otherwise it is what a lesson begins with.
+    pub chosen: bool,
     /// Between the workers: how many loads were asked for before. Of two models of a family the later one stays, whichever
-    /// arrives first.
+    /// arrives first, but for one that was chosen before a lesson asked for its own.
     pub order: Option<u32>,
 }
 

@@ -175,42 +175,44 @@ impl App {
     /// Why it could not be loaded. The next call tries again.
     pub(super) async fn loaded(self, family: Family) -> Result<(), Problem> {
         let loads = self.loads.get_value();
-        let known = loads.borrow().get(&family).cloned();
-        let loading = known.unwrap_or_else(|| {
-            let load = self.state.with_untracked(|state| state.models.load(family));
-            let source = load.source.clone();
-            let load = async move {
-                let card = self.ask_to_load(load).await?;
-                if card.family == family {
-                    return Ok(());
-                }
-                let problem = Problem::new(
-                    "wrong-family",
-                    format!("{source} is not the kind of model its place asks for"),
-                );
-                let problem = problem.with("source", source);
-                self.failure.set(Some(problem.clone()));
-                Err(problem)
-            };
-            let loading = load.boxed_local().shared();
-            loads.borrow_mut().insert(family, loading.clone());
-            loading
-        });
-        let outcome = loading.clone().await;
-        // Another model may have come meanwhile.
-        let current =
-            |loads: &BTreeMap<Family, Loading>| loads.get(&family).is_some_and(|now| now.ptr_eq(&loading));
-        if let Err(problem) = &outcome
-            && current(&loads.borrow())
-        {
-            loads.borrow_mut().remove(&family);
-            if problem.code == "cancelled" {
-                // Whoever gave a model up goes on with the page's own.
-                self.state.update(|state| state.models.reset(family));
-                self.exchange(family);
+        let exchanges = || self.exchanged.with_untracked(|counts| counts.get(&family).copied());
+        loop {
+            let before = exchanges();
+            let known = loads.borrow().get(&family).cloned();
+            let loading = known.unwrap_or_else(|| {
+                let loading = self.load_for_lessons(family).boxed_local().shared();
+                loads.borrow_mut().insert(family, loading.clone());
+                loading
+            });
+            let Err(problem) = loading.clone().await else { return Ok(()) };
+            if exchanges() != before {
+                // Nobody asks for that one any more, but for another that took its place.
+                continue;
             }
+            if loads.borrow().get(&family).is_some_and(|now| now.ptr_eq(&loading)) {
+                loads.borrow_mut().remove(&family);
+                self.failure.set(Some(problem.clone()));
+                if problem.code == "cancelled" {
+                    // Whoever gave a model up goes on with the page's own.
+                    self.state.update(|state| state.models.reset(family));
+                    self.exchange(family);
+                }
+            }
+            return Err(problem);
         }
-        outcome
+    }
+
+    /// Loads the model of `family` that the state names.
+    async fn load_for_lessons(self, family: Family) -> Result<(), Problem> {
+        let load = self.state.with_untracked(|state| state.models.load(family));
+        let source = load.source.clone();
+        let card = self.ask_to_load(load).await?;
+        if card.family == family {
+            return Ok(());
+        }
+        let problem =
+            Problem::new("wrong-family", format!("{source} is not the kind of model its place asks for"));
+        Err(problem.with("source", source))
     }
 
     /// Loads a checkpoint in the place of its family's model.
@@ -224,7 +226,13 @@ impl App {
             let _ = self.loaded(*family).await;
         }
         let (hub, weights) = (load.hub.clone(), load.weights);
-        let card = self.ask_to_load(load).await?;
+        let load = Load { chosen: true, ..load };
+        let card = self.ask_to_load(load).await.inspect_err(|problem| {
+            // Whoever chose another model since knows it.
+            if problem.code != "superseded" {
+                self.failure.set(Some(problem.clone()));
+            }
+        })?;
         let ready = async { Ok(()) }.boxed_local().shared();
         self.loads.get_value().borrow_mut().insert(card.family, ready);
         self.state.update(|state| state.models.set(card.family, &card.source, hub, weights));
@@ -280,9 +288,13 @@ impl App {
             _ => drop(known.insert(load.source.clone(), load.files.clone())),
         });
         self.not_kept.set(None);
+        let source = load.source.clone();
         let answer = self.link().ask(Ask::Load(load)).await;
-        self.progress.set(None);
-        self.paused.set(false);
+        // Another may be on its way meanwhile.
+        if self.progress.with_untracked(|progress| progress.as_ref().is_none_or(|of| of.source == source)) {
+            self.progress.set(None);
+            self.paused.set(false);
+        }
         match answer {
             Ok(Answer::Loaded { model }) => {
                 self.failure.set(None);
@@ -290,10 +302,7 @@ impl App {
                 Ok(model)
             }
             Ok(_) => Err(Problem::new("engine-stopped", "the engine answered something else")),
-            Err(problem) => {
-                self.failure.set(Some(problem.clone()));
-                Err(problem)
-            }
+            Err(problem) => Err(problem),
         }
     }
 

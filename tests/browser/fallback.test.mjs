@@ -232,6 +232,33 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
     await broken.close();
   });
 
+  test("a CPU program that ends is started once more for each model that it had", async () => {
+    const mortal = (script) => `
+      new BroadcastChannel("the CPU").onmessage = () => setTimeout(() => { throw new Error("ended on purpose"); });
+      ${script}`;
+    const own = await serve({ patch: { "cpu.js": mortal } });
+    const { page } = await newPage(browser);
+    await openCloze(page, own.origin, "view=generate");
+    const text = "The [MASK] sat on the mat.";
+    const right = {};
+    for (const model of ["bert", "gpt"]) {
+      await ask(page, "load", model, { engine: "cpu" });
+      right[model] = pieces(await ask(page, "run", { text }));
+    }
+    await page.evaluate(() => new BroadcastChannel("the CPU").postMessage("end"));
+    while (page.workers().length > 1) await page.waitForTimeout(20);
+    // Several at once; then the other model.
+    const runs = await page.evaluate((text) => Promise.all([1, 2].map(() => window.cloze.run({ text }))), text);
+    for (const run of runs) assert.deepEqual(pieces(run), right.gpt);
+    await ask(page, "set", { view: "mask", t: text });
+    const words = await predictions(page);
+    assert.ok(words.length >= 5);
+    assert.equal((await ask(page, "status")).engine, "cpu");
+    assert.equal(await page.getByRole("alert").filter({ hasText: /\w/ }).count(), 0, "nothing failed");
+    await page.context().close();
+    await own.close();
+  });
+
   test("gets the weights of a model from where the browser keeps them, without its hub", async () => {
     const hub = await startHub();
     const { config, weights } = randomGpt({ vocabulary: 8000, hidden: 64, layers: 1, heads: 4, positions: 64 });

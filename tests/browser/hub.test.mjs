@@ -7,6 +7,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 
 import { ask, call, launch, newPage, openCloze, refused } from "./support/browser.mjs";
 import { gptShape, randomGpt } from "./support/checkpoint.mjs";
+import { waitForRest } from "./support/cloze.mjs";
 import { startHub } from "./support/hub.mjs";
 import { ROOT, serve } from "./support/server.mjs";
 import { bindingsUpTo } from "./support/watch.mjs";
@@ -280,33 +281,69 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     assert.ok(hub.sent(WEIGHTS) < size, "what had arrived was fetched again");
   });
 
-  test("of two models the one that was asked for later stays, whichever arrives first", async () => {
+  for (const [where, gpu, early, later] of [
+    ["on the CPU", "no-adapter", {}, {}],
+    ["the first on the CPU, the second on the GPU", "software", { engine: "cpu" }, { engine: "webgpu" }],
+  ]) {
+    test(`of two models the one that was asked for later stays, whichever arrives first: ${where}`, async () => {
+      const own = await launch({ gpu });
+      const { page } = await newPage(own);
+      await openCloze(page, server.origin, "view=generate");
+      let release;
+      const released = new Promise((resolve) => (release = resolve));
+      hub.faults.push(({ file, bytes, send }) => (file === WEIGHTS ? released.then(() => send(bytes)) : undefined));
+      const late = call(page, "load", SOURCE, { hub: hub.origin, ...early });
+      while (!hub.requests.some(({ file }) => file === WEIGHTS)) await page.waitForTimeout(20);
+      const { source } = await ask(page, "load", "gpt", later);
+      const { engine } = await ask(page, "status");
+      const right = await ask(page, "run", { text: "the cat" });
+      release();
+      assert.equal((await late).error.code, "superseded");
+      const status = await ask(page, "status");
+      assert.deepEqual([status.model.source, status.engine], [source, engine]);
+      assert.deepEqual((await ask(page, "run", { text: "the cat" })).predictions, right.predictions);
+      assert.equal((await ask(page, "state")).m, undefined, "the address names the page's own model");
+      assert.equal(await page.getByRole("alert").filter({ hasText: /\w/ }).count(), 0, "nothing failed");
+      await own.close();
+    });
+  }
+
+  test("what somebody chose comes, though a lesson began with the page's own meanwhile", async () => {
+    const { page } = await newPage(browser);
+    await openCloze(page, server.origin, "view=mask");
     let release;
     const released = new Promise((resolve) => (release = resolve));
     hub.faults.push(({ file, bytes, send }) => (file === WEIGHTS ? released.then(() => send(bytes)) : undefined));
-    const early = call(page, "load", SOURCE, { hub: hub.origin });
-    while (!hub.requests.some(({ file }) => file === WEIGHTS)) await page.waitForTimeout(20);
-    const later = await ask(page, "load", "gpt");
-    const right = await ask(page, "run", { text: "the cat" });
-    release();
-    assert.equal((await early).error.code, "cancelled");
-    assert.equal((await ask(page, "status")).model.source, later.source);
-    assert.deepEqual((await ask(page, "run", { text: "the cat" })).predictions, right.predictions);
-    assert.equal((await ask(page, "state")).m, undefined, "the address names the page's own model");
-  });
-
-  test("an address without the model that is on its way gives it up", async () => {
-    let closed;
-    const given = new Promise((resolve) => (closed = resolve));
-    hub.faults.push(({ file, response }) => (file === WEIGHTS ? (response.on("close", closed), new Promise(() => {})) : undefined));
-    const { page } = await newPage(browser);
-    await page.goto(`${server.origin}/#view=generate&m=bert,${SOURCE}&hub=${hub.origin}`);
+    const chosen = load(SOURCE, page);
     while (!hub.requests.some(({ file }) => file === WEIGHTS)) await page.waitForTimeout(20);
     await ask(page, "set", { view: "generate" });
-    await given;
     await page.waitForFunction(() => window.cloze.status().model?.source === "gpt");
+    release();
+    await chosen;
+    assert.equal((await ask(page, "status")).model.source, SOURCE);
+    assert.equal((await ask(page, "run", { text: "the cat" })).model.source, SOURCE);
     await page.context().close();
   });
+
+  for (const view of ["generate", "attention"]) {
+    test(`an address without the model that is on its way gives it up, and ${view} goes on with the page's own`, async () => {
+      let closed;
+      const given = new Promise((resolve) => (closed = resolve));
+      hub.faults.push(({ file, response }) => (file === WEIGHTS ? (response.on("close", closed), new Promise(() => {})) : undefined));
+      const { page } = await newPage(browser);
+      const show = view === "attention" ? "&show=gpt" : "";
+      await page.goto(`${server.origin}/#view=${view}${show}&t=the cat&m=bert,${SOURCE}&hub=${hub.origin}`);
+      while (!hub.requests.some(({ file }) => file === WEIGHTS)) await page.waitForTimeout(20);
+      await page.evaluate((fragment) => (location.hash = fragment), `view=${view}${show}&t=the cat`);
+      await given;
+      await page.waitForFunction(() => window.cloze.status().model?.source === "gpt");
+      await waitForRest(page);
+      const answer = view === "attention" ? "[role=grid]" : "[data-prediction], [data-candidate]";
+      await page.locator(answer).first().waitFor();
+      assert.equal(await page.getByRole("alert").filter({ hasText: /\w/ }).count(), 0, "nothing failed");
+      await page.context().close();
+    });
+  }
 
   test("a checkpoint whose weights were given up before they began is not complete", async () => {
     let begun;

@@ -31,6 +31,10 @@ pub(crate) struct Cpu {
 struct Line {
     worker: RefCell<Option<Worker>>,
     waiting: RefCell<Waiting>,
+    /// How many workers were started.
+    started: Cell<u32>,
+    /// Whether the worker is to end when nothing is being asked of it.
+    unneeded: Cell<bool>,
 }
 
 impl Cpu {
@@ -60,21 +64,18 @@ impl Cpu {
     /// # Errors
     /// As [`Cpu::ask`].
     pub(crate) async fn ask_if_started(&self, ask: Ask) -> Result<Answer, Problem> {
-        if self.runs() { self.ask(ask).await } else { Ok(Answer::Done) }
+        if self.worker().is_some() { self.ask(ask).await } else { Ok(Answer::Done) }
     }
 
-    /// Whether there is a worker, with what was loaded there.
-    pub(crate) fn runs(&self) -> bool {
-        self.line.worker.borrow().is_some()
+    /// Which worker it is, with what was loaded there: another after that one has ended. None if there is none now.
+    pub(crate) fn worker(&self) -> Option<u32> {
+        self.line.worker.borrow().as_ref().map(|_| self.line.started.get())
     }
 
-    /// Ends the worker, and gives back the memory of its models, unless something is being asked of it.
-    pub(crate) fn end_if_idle(&self) {
-        if self.line.waiting.borrow().is_empty()
-            && let Some(worker) = self.line.worker.take()
-        {
-            worker.terminate();
-        }
+    /// Ends the worker, and gives back the memory of its models, as soon as nothing is being asked of it.
+    pub(crate) fn end_when_idle(&self) {
+        self.line.unneeded.set(true);
+        self.line.end_if_idle();
     }
 
     fn send(
@@ -83,6 +84,9 @@ impl Cpu {
         ask: Ask,
         waiter: Option<oneshot::Sender<Result<Answer, Problem>>>,
     ) -> Result<(), Problem> {
+        if matches!(ask, Ask::Load(_)) {
+            self.line.unneeded.set(false);
+        }
         let text =
             serde_json::to_string(&Request { id, ask }).map_err(|error| stopped(&error.to_string()))?;
         let mut worker = self.line.worker.borrow_mut();
@@ -118,6 +122,7 @@ fn start(line: &Rc<Line>) -> Result<Worker, JsValue> {
     });
     worker.set_onerror(Some(on_error.as_ref().unchecked_ref()));
     on_error.forget();
+    line.started.set(line.started.get() + 1);
     Ok(worker)
 }
 
@@ -141,13 +146,29 @@ enum Kind {
 }
 
 impl Line {
+    fn end(&self) {
+        if let Some(worker) = self.worker.take() {
+            // What it still has to say would be taken for news of the next one.
+            worker.set_onmessage(None);
+            worker.set_onerror(None);
+            worker.terminate();
+        }
+    }
+
+    fn end_if_idle(&self) {
+        if self.unneeded.get() && self.waiting.borrow().is_empty() {
+            self.end();
+        }
+    }
+
     /// Keeps the answers to our own questions and what concerns the worker alone, and passes everything else on.
     fn hear(&self, message: &JsValue) {
         let parts: &Array = message.unchecked_ref();
         let text = parts.get(0).as_string().unwrap_or_default();
         match serde_json::from_str::<Head>(&text) {
             Ok(Head::Reply { id }) => {
-                if let Some(Some(sender)) = self.waiting.borrow_mut().remove(&id) {
+                let waiter = self.waiting.borrow_mut().remove(&id);
+                if let Some(Some(sender)) = waiter {
                     #[derive(Deserialize)]
                     #[serde(rename_all = "camelCase")]
                     enum Whole {
@@ -159,23 +180,22 @@ impl Line {
                         .and_then(|Whole::Reply(Reply { outcome, .. })| outcome);
                     // Nobody waits any more when the load was given up.
                     let _ = sender.send(outcome);
-                    return;
+                } else {
+                    pass_on(message, parts);
                 }
+                self.end_if_idle();
             }
             // The page knows already that there is an engine.
-            Ok(Head::News(Kind::Ready)) => return,
+            Ok(Head::News(Kind::Ready)) => {}
             // And it goes on: another worker takes the place of this one when it is needed.
-            Ok(Head::News(Kind::Stopped { problem })) => return self.bury(&problem),
-            _ => {}
+            Ok(Head::News(Kind::Stopped { problem })) => self.bury(&problem),
+            _ => pass_on(message, parts),
         }
-        pass_on(message, parts);
     }
 
     /// Refuses whatever waits for a worker that has ended, and forgets it: the next question starts another.
     fn bury(&self, problem: &Problem) {
-        if let Some(worker) = self.worker.take() {
-            worker.terminate();
-        }
+        self.end();
         for (id, waiter) in self.waiting.take() {
             let outcome = Err(problem.clone());
             match waiter {

@@ -31,14 +31,14 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 /// How long after a failed run it is known whether the GPU was taken away; and how long after that it is asked for again, since
 /// what drives it, or the line to where the weights are, may need some time to be there again. In ms.
 const LOSS_IS_KNOWN: u64 = 200;
-const AGAIN: [u64; 4] = [1_000, 4_000, 15_000, 60_000];
+const AGAIN: [u64; 5] = [0, 1_000, 4_000, 15_000, 60_000];
 
 /// Where a family's model computes.
 #[derive(Clone)]
 enum Place {
     Gpu(Rc<OnGpu>),
-    /// With what the CPU's worker was asked to load.
-    Cpu(Box<Load>),
+    /// With what its worker was asked to load, and which worker that was.
+    Cpu(Box<Load>, Option<u32>),
 }
 
 /// A model on the GPU.
@@ -114,14 +114,14 @@ impl Models {
                     }
                     outcome => return Some(outcome),
                 },
-                Some(Place::Cpu(load)) => {
-                    // Its worker may have ended, and what was loaded there with it.
-                    if !self.cpu.runs()
-                        && let Err(problem) = self.cpu.ask(Ask::Load(*load)).await
-                    {
+                Some(Place::Cpu(_, worker)) if worker == self.cpu.worker() => {
+                    return self.cpu.forward(id, ask).err().map(Err);
+                }
+                Some(Place::Cpu(load, worker)) => {
+                    // That one has ended, and what was loaded there with it.
+                    if let Err(problem) = self.load_again(&load, worker).await {
                         return Some(Err(problem));
                     }
-                    return self.cpu.forward(id, ask).err().map(Err);
                 }
             }
         }
@@ -245,15 +245,19 @@ impl Models {
     /// Lets a model answer for its family, and gives back what no model needs any more.
     ///
     /// # Errors
-    /// `cancelled` if one that was asked for later is there already.
+    /// `superseded` if one that was asked for later is there already.
     fn place(&self, family: Family, load: &Load, place: Place) -> Result<(), Problem> {
-        self.order.place(family, load)?;
-        let mut places = self.places.borrow_mut();
-        places.insert(family, place);
-        if !places.values().any(|place| matches!(place, Place::Cpu(_))) {
-            self.cpu.end_if_idle();
+        let placed = self.order.place(family, load);
+        if placed.is_ok() {
+            self.places.borrow_mut().insert(family, place);
+        } else if let Some(Place::Gpu(model)) = self.places.borrow().get(&family) {
+            // The CPU's worker may have told of the late one.
+            self.tell(model);
         }
-        Ok(())
+        if !self.places.borrow().values().any(|place| matches!(place, Place::Cpu(..))) {
+            self.cpu.end_when_idle();
+        }
+        placed
     }
 
     async fn load_on_cpu(&self, load: &Load, reason: Option<Problem>) -> Result<Answer, Problem> {
@@ -263,11 +267,30 @@ impl Models {
         };
         let instead = reason.map(|reason| Instead { reason, adapter, software });
         let load = Load { engine: Some(EngineKind::Cpu), weights: None, instead, ..load.clone() };
+        self.ask_cpu_to_load(load).await
+    }
+
+    async fn ask_cpu_to_load(&self, load: Load) -> Result<Answer, Problem> {
         let answer = self.cpu.ask(Ask::Load(load.clone())).await?;
         if let Answer::Loaded { model } = &answer {
-            self.place(model.family, &load, Place::Cpu(Box::new(load.clone())))?;
+            let place = Place::Cpu(Box::new(load.clone()), self.cpu.worker());
+            self.place(model.family, &load, place)?;
         }
         Ok(answer)
+    }
+
+    /// Loads a model once more whose `worker` has ended, unless that was done meanwhile.
+    async fn load_again(&self, load: &Load, worker: Option<u32>) -> Result<(), Problem> {
+        let _one_at_a_time = self.moving.lock().await;
+        let ended = |place: &Place| matches!(place, Place::Cpu(same, on) if **same == *load && *on == worker);
+        if !self.places.borrow().values().any(ended) {
+            return Ok(());
+        }
+        match self.ask_cpu_to_load(load.clone()).await {
+            // Another has taken its place, and answers.
+            Err(problem) if problem.code == "superseded" => Ok(()),
+            outcome => outcome.map(|_| ()),
+        }
     }
 
     /// What a model's weights lose by the type that they are kept in; none where it is the file's. It is loaded once more
@@ -381,7 +404,7 @@ impl Models {
     }
 
     /// Lets the CPU compute a model from now on, unless another has taken its place already. If the GPU was taken away, it
-    /// is asked for once more.
+    /// is asked for again.
     async fn leave_gpu(self: Rc<Self>, model: &Rc<OnGpu>, why: Problem) -> Result<(), Problem> {
         let _one_at_a_time = self.moving.lock().await;
         // Several runs may wait on a GPU when it fails.
@@ -392,39 +415,45 @@ impl Models {
         // Also if the CPU cannot take it.
         if !model.regaining.replace(true) {
             let (worker, model) = (Rc::clone(&self), Rc::clone(model));
-            spawn_local(async move { worker.regain(&model, why).await });
+            spawn_local(async move {
+                worker.regain(&model, why).await;
+                model.regaining.set(false);
+            });
         }
         // Where another was asked for meanwhile, that one answers.
         if self.is_current(model) { moved.map(|_| ()) } else { Ok(()) }
     }
 
     /// Brings a model back to a GPU that was taken away and is there again.
-    async fn regain(self: Rc<Self>, gone: &OnGpu, why: Problem) {
+    async fn regain(&self, gone: &OnGpu, why: Problem) {
         // The browser tells of the loss in its own time.
         sleep(Duration::from_millis(LOSS_IS_KNOWN)).await;
         let (load, family) = (&gone.load, gone.session().card().family);
         let Some((loss, may_return)) = self.gpu.loss(&gone.device).await else { return };
         if !may_return {
-            if loss.code != why.code {
+            if loss.code != why.code && !self.order.is_late(family, load) {
                 // A run may have failed before the browser said why.
                 let _ = self.load_on_cpu(load, Some(loss)).await;
             }
             return;
         }
         for wait in AGAIN {
+            sleep(Duration::from_millis(wait)).await;
+            // Another may have been asked for meanwhile.
             if self.order.is_late(family, load) {
                 return;
             }
-            if let Ok(model) = self.load_on_gpu(load, &progress(load)).await.map(Rc::new)
-                && self.prove(&model).await.is_ok()
+            let model = match self.load_on_gpu(load, &progress(load)).await {
+                Ok(model) => Rc::new(model),
+                Err(problem) if problem.code == "cancelled" => return,
+                Err(_) => continue,
+            };
+            if self.prove(&model).await.is_ok()
+                && self.place(family, load, Place::Gpu(Rc::clone(&model))).is_ok()
             {
-                // Another may have been asked for meanwhile.
-                if self.place(family, load, Place::Gpu(Rc::clone(&model))).is_ok() {
-                    self.tell(&model);
-                }
-                return;
+                self.tell(&model);
             }
-            sleep(Duration::from_millis(wait)).await;
+            return;
         }
     }
 }

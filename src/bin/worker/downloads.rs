@@ -50,13 +50,14 @@ impl Downloads {
     }
 }
 
-/// In which order models were asked for: of two of a family the later one stays, whichever arrives first.
+/// In which order models were asked for: of two of a family the later one stays, whichever arrives first. But what a lesson
+/// begins with gives way to what somebody chose, also to what was chosen before.
 #[derive(Default)]
 pub(crate) struct Order {
     /// How many loads have begun.
     begun: Cell<u32>,
-    /// The number of the load that gave each family's model.
-    placed: RefCell<BTreeMap<Family, u32>>,
+    /// The number of the load that gave each family's model, chosen or not, the last time that it was one of these.
+    placed: RefCell<BTreeMap<(Family, bool), u32>>,
 }
 
 impl Order {
@@ -69,18 +70,22 @@ impl Order {
     /// Lets the model of a numbered load answer for its family from now on.
     ///
     /// # Errors
-    /// `cancelled` if one that was asked for later is there already.
+    /// `superseded` if one that was asked for later is there already.
     pub(crate) fn place(&self, family: Family, load: &Load) -> Result<(), Problem> {
         if self.is_late(family, load) {
-            return Err(Problem::new("cancelled", "a model that was asked for later has taken its place"));
+            return Err(Problem::new("superseded", "a model that was asked for later has taken its place"));
         }
-        self.placed.borrow_mut().insert(family, load.order.unwrap_or_default());
+        self.placed.borrow_mut().insert((family, load.chosen), load.order.unwrap_or_default());
         Ok(())
     }
 
     /// Whether a model that was asked for later answers for the family of a numbered load already.
     pub(crate) fn is_late(&self, family: Family, load: &Load) -> bool {
-        self.placed.borrow().get(&family).is_some_and(|placed| *placed > load.order.unwrap_or_default())
+        let placed = self.placed.borrow();
+        let later = |chosen| {
+            placed.get(&(family, chosen)).is_some_and(|placed| *placed > load.order.unwrap_or_default())
+        };
+        later(true) || (!load.chosen && later(false))
     }
 }
 
