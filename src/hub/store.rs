@@ -6,10 +6,11 @@
 
 use std::cell::RefCell;
 
+use futures_channel::oneshot;
 use futures_util::lock::Mutex;
 use js_sys::{Array, AsyncIterator, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     Blob, FileSystemDirectoryHandle, FileSystemFileHandle, FileSystemGetDirectoryOptions,
     FileSystemGetFileOptions, FileSystemReadWriteOptions, FileSystemRemoveOptions,
@@ -92,6 +93,8 @@ impl Store {
         let mut records = self.records().await;
         records.sort_by(|(_, _, a), (_, _, b)| b.used.total_cmp(&a.used));
         let mut models = Vec::new();
+        // A folder without a record is of a checkpoint that nobody can name, or has just been begun.
+        records.retain(|(_, _, record)| !record.edition.source.is_empty());
         for (_, handle, Record { edition, files, whole, .. }) in records {
             let (mut bytes, mut complete) = (0, whole);
             for (name, stored) in &files {
@@ -154,9 +157,9 @@ impl Folder {
             options.set_create(true);
             let file: FileSystemFileHandle =
                 handle(self.handle.get_file_handle_with_options(name, &options)).await?;
-            let access: FileSystemSyncAccessHandle = handle(file.create_sync_access_handle()).await?;
-            access.truncate_with_f64(at as f64)?;
-            Ok(Writer(access))
+            let writer = open(file).await?;
+            writer.0.truncate_with_f64(at as f64)?;
+            Ok(writer)
         };
         self.or_trouble(opened.await)
     }
@@ -267,6 +270,18 @@ fn trouble(error: &JsValue) -> Problem {
     }
 }
 
+/// Opens a file for writing. Whoever waits for it may be given up with a download; the file is closed again then, which would
+/// be open to nobody otherwise.
+async fn open(file: FileSystemFileHandle) -> Result<Writer, JsValue> {
+    let (sender, receiver) = oneshot::channel();
+    spawn_local(async move {
+        let opened = handle(file.create_sync_access_handle()).await.map(Writer);
+        // A writer that reaches nobody closes its file.
+        let _ = sender.send(opened);
+    });
+    receiver.await.unwrap_or_else(|_| Err(JsValue::UNDEFINED))
+}
+
 async fn handle<T: JsCast>(promise: Promise) -> Result<T, JsValue> {
     JsFuture::from(promise).await.map(JsCast::unchecked_into)
 }
@@ -283,6 +298,7 @@ async fn file(folder: &FileSystemDirectoryHandle, name: &str) -> Option<Blob> {
     handle(file.get_file()).await.ok()
 }
 
+/// What is known of a folder; nothing where its record was never written, or was not written to its end.
 async fn read_record(folder: &FileSystemDirectoryHandle) -> Option<Record> {
     let text = JsFuture::from(file(folder, RECORD).await?.text()).await.ok()?;
     serde_json::from_str(&text.as_string()?).ok()

@@ -273,8 +273,9 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     await page.getByRole("button", { name: "Cancel" }).click();
     assert.equal((await given).error.code, "cancelled");
     await works();
-    const [{ bytes, complete }] = await ask(page, "stored");
-    assert.ok(bytes > 0 && !complete, `${bytes} bytes are kept, complete: ${complete}`);
+    const stored = await ask(page, "stored");
+    assert.deepEqual(stored.map(({ source, complete }) => [source, complete]), [[SOURCE, false]]);
+    assert.ok(stored[0].bytes > 0, JSON.stringify(stored));
     hub.faults = [];
     hub.requests.length = 0;
     await load();
@@ -519,5 +520,46 @@ describe("models from a hub", { timeout: 600_000 }, () => {
     await page.getByText("The browser has no room for this model.").waitFor();
     assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
     await page.context().close();
+  });
+
+  test("a file that another page writes is not stored, and the page says so", async () => {
+    const busy = (script) => `
+      FileSystemFileHandle.prototype.createSyncAccessHandle = async () => {
+        throw new DOMException("it is open", "NoModificationAllowedError");
+      };
+      ${script}`;
+    const own = await serve({ patch: { "engine_loader.js": busy } });
+    const { page } = await newPage(browser);
+    await openCloze(page, own.origin, "view=generate");
+    await load(SOURCE, page);
+    assert.equal((await ask(page, "status")).notKept, "storage-busy");
+    assert.deepEqual(await ask(page, "stored"), []);
+    await page.getByText("Another page is storing this model.").waitFor();
+    assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
+    await page.context().close();
+    await own.close();
+  });
+
+  test("a load that fails while a file is being opened keeps it from nobody", async () => {
+    const slow = (script) => `
+      const { createSyncAccessHandle } = FileSystemFileHandle.prototype;
+      FileSystemFileHandle.prototype.createSyncAccessHandle = async function (...own) {
+        const access = await createSyncAccessHandle.apply(this, own);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        return access;
+      };
+      ${script}`;
+    const own = await serve({ patch: { "engine_loader.js": slow } });
+    const { page } = await newPage(browser);
+    await openCloze(page, own.origin, "view=generate");
+    hub.faults.push(({ file, response }) => (file === "tokenizer.json" ? response.writeHead(403).end() && true : undefined));
+    assert.ok((await call(page, "load", SOURCE, { hub: hub.origin })).error);
+    // It is open by then, and closed since nobody waits for it.
+    await page.waitForTimeout(600);
+    await load(SOURCE, page);
+    assert.equal((await ask(page, "status")).notKept, null);
+    assert.deepEqual((await ask(page, "stored")).map(({ complete }) => complete), [true]);
+    await page.context().close();
+    await own.close();
   });
 });
