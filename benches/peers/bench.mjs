@@ -191,7 +191,9 @@ async function* warmRuns(browser, origin, shape, { lengths, decode }, how, ids) 
   }
 }
 
-const outcome = (ms, differences) => `${ms.toFixed(1)} ms, off by ${Math.max(...Object.values(differences))}`;
+function outcome(ms, differences) {
+  return `${ms.toFixed(1)} ms, off by ${Math.max(...Object.values(differences))}`;
+}
 
 /** Writes what is made of the results: the targets into the JSON, a table, two plots, and README's part. */
 async function report(results) {
