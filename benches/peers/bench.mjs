@@ -68,7 +68,7 @@ async function measure() {
   const processors = cpus();
   const machine = { cores: processors.length };
   // A part may be measured on another machine than the rest, or of an earlier state.
-  const of = { processor: processors[0].model.trim(), commit: commit() };
+  const of = { processor: processors[0].model.trim(), chromium: await chromium(), commit: commit() };
   const before = (partly || args.only.length > 0) && !args.quick ? await json(join(folder, "peers.json")).catch(() => ({})) : {};
   const results = { command: "cargo xtask bench peers", settings: how, machine: { ...before.machine, ...machine } };
   results.versions = { "onnxruntime-web": version, ...shapes[0]?.versions };
@@ -106,7 +106,6 @@ async function measure() {
       if (args.cold) continue;
 
       const browser = await launch({ gpu: "any" });
-      results.machine.chromium = browser.version();
       try {
         for await (const done of warmRuns(browser, server.origin, shape, settings, how, engines)) {
           results.machine.adapter ??= done.adapter;
@@ -130,7 +129,6 @@ async function measure() {
       const lengths = args.quick ? settings.growth.lengths.filter((_, i) => i % 3 === 0) : settings.growth.lengths;
       const browser = await launch({ gpu: "any" });
       try {
-        results.machine.chromium = browser.version();
         const curves = await growth(browser, server.origin, { shapes: own, checkpoints, settings: { ...settings.growth, lengths }, ...how });
         results.growth = curves.map((curve) => ({ ...curve, ...of }));
       } finally {
@@ -142,6 +140,14 @@ async function measure() {
   }
   await keep();
   return results;
+}
+
+/** The browser's version. */
+async function chromium() {
+  const browser = await launch({ gpu: "any" });
+  const version = browser.version();
+  await browser.close();
+  return version;
 }
 
 /** What is measured: the commit, with a plus where files differ from it. */

@@ -156,7 +156,7 @@ function linear(curve) {
   return sums.length === 0 ? "not measured" : verdict(sums.at(-1).perToken <= NOT_QUADRATIC * sums[0].perToken);
 }
 
-/** What all figures have of `name`, a processor or a commit; where there are several, each with what was measured there. */
+/** What all figures have of `name`, a processor, a browser or a commit; where there are several, each with what was measured there. */
 function wherever({ cells, cold, growth }, name) {
   const runs = (gpu) => cells.flatMap(({ shape, engines }) => Object.entries(engines).filter(([id]) => id.endsWith("webgpu") === gpu).map(([, figure]) => ({ shape, ...figure })));
   const parts = { WebGPU: runs(true), CPU: runs(false), "cold starts": cold, growth };
@@ -174,7 +174,7 @@ function wherever({ cells, cold, growth }, name) {
 }
 
 const machineLine = ({ machine, versions, ...results }) =>
-  `Measured on ${machine.cores} cores of ${wherever(results, "processor")}, Chromium ${machine.chromium} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
+  `Measured on ${machine.cores} cores of ${wherever(results, "processor")}, Chromium ${wherever(results, "chromium")} (headless), WebGPU on ${machine.adapter ?? "no adapter"}, against onnxruntime-web ${versions["onnxruntime-web"]}.`;
 
 /** What is still to be measured. */
 const missing = (results) => (results.missing?.length ? ` Not measured yet: ${results.missing.join(", ")}.` : "");
