@@ -232,6 +232,27 @@ describe("a GPU that is taken away", { timeout: 300_000 }, () => {
     await broken.close();
   });
 
+  test("a model that comes to the CPU while the other comes to the GPU answers there", async () => {
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    const hub = await startHub();
+    const { config, weights } = randomGpt({ vocabulary: 8000, hidden: 64, layers: 1, heads: 4, positions: 64 });
+    const tokenizer = await readFile(join(ROOT, "tests/golden/checkpoints/gpt-1-layer/tokenizer.json"));
+    hub.put("somebody/small-gpt", { "config.json": config, "tokenizer.json": tokenizer, "model.safetensors": weights });
+    hub.faults.push(({ file, bytes, send }) => (file === "model.safetensors" ? released.then(() => send(bytes)) : undefined));
+    const { page } = await newPage(browser);
+    await openCloze(page, server.origin);
+    const slow = ask(page, "load", "hf:somebody/small-gpt", { hub: hub.origin, engine: "cpu" });
+    while (!hub.requests.some(({ file }) => file === "model.safetensors")) await page.waitForTimeout(20);
+    await ask(page, "load", "bert", { engine: "webgpu" });
+    release();
+    await slow;
+    assert.equal((await ask(page, "run", { text: "the cat" })).predictions.length, 1);
+    assert.equal((await ask(page, "status")).engine, "cpu");
+    await page.context().close();
+    await hub.close();
+  });
+
   test("a CPU program that ends is started once more for each model that it had", async () => {
     const mortal = (script) => `
       new BroadcastChannel("the CPU").onmessage = () => setTimeout(() => { throw new Error("ended on purpose"); });

@@ -33,6 +33,8 @@ struct Line {
     waiting: RefCell<Waiting>,
     /// How many workers were started.
     started: Cell<u32>,
+    /// How many models are on their way there.
+    loading: Cell<u32>,
     /// Whether the worker is to end when nothing is being asked of it.
     unneeded: Cell<bool>,
 }
@@ -55,8 +57,13 @@ impl Cpu {
         self.asked.set(self.asked.get() + 1);
         let id = u32::MAX - self.asked.get();
         let (sender, receiver) = oneshot::channel();
+        let is_load = matches!(ask, Ask::Load(_));
         self.send(id, ask, Some(sender))?;
-        receiver.await.unwrap_or_else(|_| Err(stopped("has stopped")))
+        let loading = &self.line.loading;
+        loading.set(loading.get() + u32::from(is_load));
+        let answer = receiver.await.unwrap_or_else(|_| Err(stopped("has stopped")));
+        loading.set(loading.get() - u32::from(is_load));
+        answer
     }
 
     /// Asks something that concerns nobody while the worker was not started.
@@ -72,9 +79,10 @@ impl Cpu {
         self.line.worker.borrow().as_ref().map(|_| self.line.started.get())
     }
 
-    /// Ends the worker, and gives back the memory of its models, as soon as nothing is being asked of it.
-    pub(crate) fn end_when_idle(&self) {
-        self.line.unneeded.set(true);
+    /// Whether one of its models answers for a family. If none does, the worker ends and gives back the memory of its models,
+    /// as soon as nothing is being asked of it and no model is on its way there.
+    pub(crate) fn is_needed(&self, needed: bool) {
+        self.line.unneeded.set(!needed);
         self.line.end_if_idle();
     }
 
@@ -84,9 +92,6 @@ impl Cpu {
         ask: Ask,
         waiter: Option<oneshot::Sender<Result<Answer, Problem>>>,
     ) -> Result<(), Problem> {
-        if matches!(ask, Ask::Load(_)) {
-            self.line.unneeded.set(false);
-        }
         let text =
             serde_json::to_string(&Request { id, ask }).map_err(|error| stopped(&error.to_string()))?;
         let mut worker = self.line.worker.borrow_mut();
@@ -156,7 +161,7 @@ impl Line {
     }
 
     fn end_if_idle(&self) {
-        if self.unneeded.get() && self.waiting.borrow().is_empty() {
+        if self.unneeded.get() && self.loading.get() == 0 && self.waiting.borrow().is_empty() {
             self.end();
         }
     }

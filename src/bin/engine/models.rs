@@ -254,9 +254,8 @@ impl Models {
             // The CPU's worker may have told of the late one.
             self.tell(model);
         }
-        if !self.places.borrow().values().any(|place| matches!(place, Place::Cpu(..))) {
-            self.cpu.end_when_idle();
-        }
+        let on_cpu = self.places.borrow().values().any(|place| matches!(place, Place::Cpu(..)));
+        self.cpu.is_needed(on_cpu);
         placed
     }
 
