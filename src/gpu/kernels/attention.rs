@@ -38,7 +38,10 @@ shape! {
 impl Shape {
     /// Workgroups for `rows` queries.
     pub fn grid(&self, widths: &Widths, rows: usize) -> [u32; 2] {
-        [self.heads, rows.div_ceil(widths.queries()) as u32]
+        match widths.shares {
+            true => [self.heads, rows.div_ceil(4) as u32],
+            false => [self.heads.div_ceil(widths.attention_lanes), rows as u32],
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 // position and those before it; the score of an unseen key is written as it is, its probability is 0. A run may flip
 // cells of the mask and switch heads off.
 //
-// Both forms of the kernel take BLOCK keys at a time (Milakov and Gimelshein 2018, "Online normalizer calculation for
+// Both forms of the kernel take some keys at a time (Milakov and Gimelshein 2018, "Online normalizer calculation for
 // softmax"): with the largest score so far taken off, exponentials stay finite, and what was summed up before a larger one
 // came is shrunk by as much. This file holds what they share: four queries at a time (attention_tile.wgsl) on a GPU, and
 // four keys at a time (attention_software.wgsl) where each number read is dear.

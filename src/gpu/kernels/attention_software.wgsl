@@ -1,21 +1,20 @@
-// The form for software: a number of q that was read serves four keys, a weight four dimensions.
+// The form for software, which runs a handful of invocations as one and has to be told of nothing that they share: each has a
+// query of a head to itself, and waits for none. It takes four keys at a time, so that a number of q that was read serves four
+// keys, and what was summed up of a dimension is taken up again once for four.
 //
-// Grid: [heads, rows], a workgroup of LANES invocations for each query of each head. They share the keys among each other for
-//       the scores, and the dimensions of the head for the context.
+// Grid: [ceil(heads / LANES), rows], workgroups of LANES invocations, one for each head.
 
-var<workgroup> weight: array<f32, BLOCK>;
-var<workgroup> lanes: array<f32, LANES>;
-
-// Four numbers that lie LANES apart: neighbouring invocations read neighbouring numbers.
-fn four(at: u32) -> vec4<f32> {
-    return vec4<f32>(arena[at], arena[at + LANES], arena[at + 2u * LANES], arena[at + 3u * LANES]);
+fn four(at: vec4<u32>) -> vec4<f32> {
+    return vec4<f32>(arena[at.x], arena[at.y], arena[at.z], arena[at.w]);
 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) local: vec3<u32>) {
-    let head = group.x;
+    let head = group.x * LANES + local.x;
     let row = group.y;
-    let lane = local.x;
+    if (head >= shape.heads) {
+        return;
+    }
     let size = shape.head_size;
     let hidden = shape.heads * size;
     let position = run[RUN_PAST] + row;
@@ -24,8 +23,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     // The keys after these are not seen.
     let reach = select(keys, position + 1u, shape.window != 0u && !edited);
     let q = shape.q + position * hidden + head * size;
-    let pitch = shape.capacity;
-    let k = shape.keys + head * size * pitch;
+    let k = shape.keys + head * size * shape.capacity;
+    let v = shape.values + head * size;
+    let z = shape.z + position * hidden + head * size;
 
     // Where this row of the scores and of the pattern goes, if it goes anywhere.
     let scores_wanted = run[shape.want_scores] != NONE;
@@ -34,80 +34,48 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
     let scores_at = run[shape.want_scores] + map_row;
     let pattern_at = run[shape.want_pattern] + map_row;
 
-    let z = shape.z + position * hidden + head * size;
-    let v = shape.values + head * size;
+    for (var d = 0u; d < size; d++) {
+        arena[z + d] = 0.0;
+    }
     let scored = select(reach, keys, scores_wanted);
     var largest = UNSEEN;
     var sum = 0.0;
-    for (var first = 0u; first < scored; first += BLOCK) {
-        let count = min(BLOCK, scored - first);
-        var now_largest = largest;
-        // Four keys at a time, so that a number of q is read once for all of them. Beyond the last key there may be
-        // anything; it is dropped.
-        for (var i = lane; i < count; i += 4u * LANES) {
-            // Zero by word: SwiftShader gives a variable that is merely declared its zeros once, not in every turn.
-            var scores = vec4<f32>(0.0);
-            for (var d = 0u; d < size; d++) {
-                let at = k + d * pitch + first + i;
-                scores += arena[q + d] * four(at);
+    for (var first = 0u; first < scored; first += 4u) {
+        // Beyond the last key it is read again, and weighs nothing.
+        let own = min(first + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(scored - 1u));
+        // Zero by word: SwiftShader gives a variable that is merely declared its zeros once, not in every turn.
+        var scores = vec4<f32>(0.0);
+        for (var d = 0u; d < size; d++) {
+            scores += arena[q + d] * shape.scale * four(k + d * shape.capacity + own);
+        }
+        var seen = vec4<f32>(UNSEEN);
+        for (var j = 0u; j < min(4u, scored - first); j++) {
+            let key = first + j;
+            if (key < reach && sees(position, key, edited)) {
+                seen[j] = scores[j];
             }
-            scores *= shape.scale;
-            for (var j = 0u; j < 4u && i + j * LANES < count; j++) {
-                let key = first + i + j * LANES;
-                if (scores_wanted) {
-                    trace[scores_at + key] = scores[j];
-                }
-                let seen = select(UNSEEN, scores[j], key < reach && sees(position, key, edited));
-                weight[key - first] = seen;
-                if (pattern_wanted) {
-                    trace[pattern_at + key] = seen;
-                }
-                now_largest = max(now_largest, seen);
+            if (scores_wanted) {
+                trace[scores_at + key] = scores[j];
+            }
+            if (pattern_wanted) {
+                trace[pattern_at + key] = seen[j];
             }
         }
-        lanes[lane] = now_largest;
-        workgroupBarrier();
-        for (var other = 0u; other < LANES; other++) {
-            now_largest = max(now_largest, lanes[other]);
-        }
-        workgroupBarrier();
 
+        let now_largest = max(largest, max(max(seen.x, seen.y), max(seen.z, seen.w)));
         let shrink = exp(largest - now_largest);
         largest = now_largest;
-        var part = 0.0;
-        for (var i = lane; i < count; i += LANES) {
-            let e = select(exp(weight[i] - largest), 0.0, weight[i] == UNSEEN);
-            weight[i] = e;
-            part += e;
+        let weights = select(exp(seen - largest), vec4<f32>(0.0), seen == vec4<f32>(UNSEEN));
+        sum = sum * shrink + dot(weights, vec4<f32>(1.0));
+        for (var d = 0u; d < size; d++) {
+            arena[z + d] = arena[z + d] * shrink + dot(weights, four(v + own * hidden + d));
         }
-        lanes[lane] = part;
-        workgroupBarrier();
-        sum *= shrink;
-        for (var other = 0u; other < LANES; other++) {
-            sum += lanes[other];
-        }
-        // Four dimensions at a time, so that a weight is read once for all of them.
-        for (var d = lane; d < size; d += 4u * LANES) {
-            var context = vec4<f32>(0.0);
-            for (var i = 0u; i < count; i++) {
-                context += weight[i] * four(v + (first + i) * hidden + d);
-            }
-            for (var j = 0u; j < 4u && d + j * LANES < size; j++) {
-                let at = z + d + j * LANES;
-                if (first > 0u) {
-                    context[j] += arena[at] * shrink;
-                }
-                arena[at] = context[j];
-            }
-        }
-        workgroupBarrier();
     }
     // A query that sees nothing gets nothing.
     let reciprocal = select(0.0, 1.0 / sum, sum > 0.0);
 
     if (pattern_wanted) {
-        // Every lane finds what it wrote itself.
-        for (var key = lane; key < keys; key += LANES) {
+        for (var key = 0u; key < keys; key++) {
             var pattern = 0.0;
             if (key < scored) {
                 let score = trace[pattern_at + key];
@@ -117,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) l
         }
     }
     let off = extractBits(run[shape.heads_off + head / 32u], head % 32u, 1u) == 1u;
-    for (var d = lane; d < size; d += LANES) {
+    for (var d = 0u; d < size; d++) {
         arena[z + d] = select(arena[z + d] * reciprocal, 0.0, off);
     }
 }

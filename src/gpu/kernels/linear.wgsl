@@ -92,10 +92,7 @@ fn row_in(r: u32) -> u32 {
 
 // The row of y that row `r` becomes.
 fn row_out(r: u32) -> u32 {
-    if (shape.rows == ROWS_NEW) {
-        return run[RUN_PAST] + r;
-    }
-    return r;
+    return r + select(0u, run[RUN_PAST], shape.rows == ROWS_NEW);
 }
 
 // Abramowitz and Stegun 7.1.26: off by 1.5e-7 at most.
@@ -186,8 +183,9 @@ fn finish(r: u32, count: u32, output: u32, products: vec4<f32>, stats: Statistic
     }
 
     // What is long to compile stands in a loop, so that it is compiled for one number and not for four.
+    let first = row_out(r);
     for (var i = 0u; i < count; i++) {
-        let row = row_out(r + i);
+        let row = first + i;
         if (output == 0u && shape.stats != NONE) {
             // One column leaves them, for those who add the rows.
             arena[shape.stats + row * 2u] = stats.mean[i];

@@ -135,7 +135,7 @@ pub struct Widths {
     pub panel_fours: u32,
     /// Invocations that share the inputs of one output, where there are few rows.
     pub slices: u32,
-    /// Invocations for one head, where they share four queries, or one.
+    /// Invocations that share four queries of a head; or heads, of which each has an invocation to itself.
     pub attention_lanes: u32,
     /// Invocations for one row of a norm, or of logits.
     pub row_lanes: u32,
@@ -191,11 +191,6 @@ impl Widths {
     pub fn tile_rows(&self) -> usize {
         if self.shares { 32 } else { 8 }
     }
-
-    /// Queries that one workgroup of attention has.
-    pub fn queries(&self) -> usize {
-        if self.shares { 4 } else { 1 }
-    }
 }
 
 /// The memory that the twins compute in.
@@ -232,9 +227,8 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
     let numbers = [
         ("NONE", NONE),
         ("LANES", lanes),
-        // Keys that a query looks at together: one for each lane that shares, or four, but not so few that the lanes wait for
-        // each other often.
-        ("BLOCK", if widths.shares { lanes } else { lanes.max(16) * 4 }),
+        // Keys that a query looks at together: one for each lane.
+        ("BLOCK", lanes),
         ("SLICES", widths.slices),
         ("PANEL", widths.panel_fours),
         // Nothing is shared where nobody shares; software takes its time to clear such memory.
