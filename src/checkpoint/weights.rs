@@ -127,6 +127,8 @@ impl Numbers<'_> {
     ///
     /// # Panics
     /// If there are not so many.
+    // See `Loader::push`.
+    #[inline(never)]
     pub fn read(&self, indices: Range<usize>, to: &mut Vec<f32>) {
         let size = self.number_type.size();
         let bytes = &self.bytes[indices.start * size..indices.end * size];
@@ -199,6 +201,8 @@ impl Numbers<'_> {
         if self.by_row { index / self.cols } else { index % self.cols }
     }
 
+    // See `Loader::push`.
+    #[inline(never)]
     fn first_infinite(&self) -> Option<usize> {
         match self.number_type {
             NumberType::F32 => {

@@ -1,5 +1,7 @@
 //! A checkpoint on its way to an engine: its weights go there as they arrive, and the file is never here as a whole.
 
+use futures_util::future::join;
+
 use super::network::Network;
 use super::protocol::{EngineKind, Problem};
 use super::session::{Session, card, tokenizer};
@@ -78,6 +80,9 @@ impl<E: Engine> Loader<E> {
     ///
     /// # Errors
     /// Whatever is wrong with the file; `gpu-limits`, `gpu-memory` or `no-memory` if the model does not fit; `gpu-failed`.
+    // A browser optimises what has become hot as a whole. What has loops is a function of its own, here and below, so that this is
+    // not the future of all of loading: that took half of a processor's tenth of a second, just when the first run needs it.
+    #[inline(never)]
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), Problem> {
         while let Some(arrived) = self.stream.push(&mut piece)? {
             match (arrived, &mut self.model) {
@@ -113,7 +118,9 @@ impl<E: Engine> Loader<E> {
             return Err(CheckpointError::Truncated { expected: found + 1, found }.into());
         };
         header.check_length(found)?;
-        let network = E::finish(loading).await?;
+        // The GPU is still busy when the last tensor has arrived.
+        let (network, ()) = join(E::finish(loading), async { tokenizer.prepare() }).await;
+        let network = network?;
         Ok(Session::new(card, tokenizer, E::KIND, [weights, stored], network))
     }
 }

@@ -66,6 +66,8 @@ impl Loading {
     ///
     /// # Errors
     /// [`CheckpointError::NotFinite`] for a weight that is no number.
+    // See `Loader::push`.
+    #[inline(never)]
     pub fn take(&mut self, key: &str, bytes: &[u8]) -> Result<(), CheckpointError> {
         let plan = &self.model.plan;
         let of_matrices = plan.matrices.iter().flat_map(|matrix| &matrix.parts).map(|part| &part.tensor);

@@ -99,6 +99,8 @@ impl<'a> Packing<'a> {
     }
 
     /// The words of some panels, the numbers of whose lines are brought into their type by `read`.
+    // See `Loader::push`.
+    #[inline(never)]
     fn packed<T: AnyBitPattern + NoUninit>(
         &self,
         panels: Range<usize>,

@@ -68,6 +68,13 @@ impl Tokenizer {
         Ok(Tokenizer { inner, kind, largest_id, special })
     }
 
+    /// Makes ready what the first text would wait for: the library compiles its patterns with it, which takes a browser longer
+    /// than all else that becomes of a text.
+    pub fn prepare(&self) {
+        // Whether it can split this is not of interest.
+        let _ = self.inner.encode_fast("a", false);
+    }
+
     /// Whether a model of `family` with `vocab_size` rows of embeddings can read every token of this vocabulary.
     ///
     /// # Errors
