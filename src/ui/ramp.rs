@@ -1,6 +1,11 @@
 //! The two colour ramps: sequential for weights, diverging for signed values (design: section 3).
 
+use std::sync::LazyLock;
+
 use crate::trace::Family;
+
+/// Shades between the paper and a full diverging colour: next to each other, more than an eye can tell apart.
+const SHADES: i32 = 64;
 
 /// Light or dark paper under the colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +41,31 @@ pub fn lightness(weight: f32, paper: Paper) -> f32 {
     }
 }
 
-/// The colour of a signed value in −1 to 1: purple below 0, green above, paper at 0.
-pub fn diverging(value: f32, paper: Paper) -> String {
-    let t = value.abs().min(1.0);
-    let hue = if value < 0.0 { 308 } else { 152 };
-    match paper {
-        Paper::Light => format!("oklch({:.3} {:.3} {hue})", 0.965 - 0.5 * t, 0.008 + 0.12 * t),
-        Paper::Dark => format!("oklch({:.3} {:.3} {hue})", 0.26 + 0.5 * t, 0.015 + 0.12 * t),
-    }
+/// The colour of a signed value in −1 to 1, in the nearest shade: purple below 0, green above, paper at 0.
+pub fn diverging(value: f32, paper: Paper) -> &'static str {
+    // A picture has some thousand of them: to write a colour takes longer than to fill a cell with it.
+    static LIGHT: LazyLock<Vec<String>> = LazyLock::new(|| shades(Paper::Light));
+    static DARK: LazyLock<Vec<String>> = LazyLock::new(|| shades(Paper::Dark));
+    let shade = (value.clamp(-1.0, 1.0) * SHADES as f32).round() as i32 + SHADES;
+    let shades = match paper {
+        Paper::Light => &LIGHT,
+        Paper::Dark => &DARK,
+    };
+    &shades[shade as usize]
+}
+
+/// The diverging colours from −1 to 1, as CSS colours.
+fn shades(paper: Paper) -> Vec<String> {
+    let (lightness, swing, base) = match paper {
+        Paper::Light => (0.965, -0.5, 0.008),
+        Paper::Dark => (0.26, 0.5, 0.015),
+    };
+    let colour = |shade: i32| {
+        let t = shade.abs() as f32 / SHADES as f32;
+        let hue = if shade < 0 { 308 } else { 152 };
+        format!("oklch({:.3} {:.3} {hue})", lightness + swing * t, base + 0.12 * t)
+    };
+    (-SHADES..=SHADES).map(colour).collect()
 }
 
 #[cfg(test)]
@@ -64,5 +86,21 @@ mod tests {
                 assert!(sequential(weight, Family::Gpt2, paper).starts_with(&prefix));
             }
         }
+    }
+
+    #[test]
+    fn signed_values_go_from_purple_by_way_of_the_paper_to_green() {
+        for (paper, at_zero, at_one) in
+            [(Paper::Light, "0.965 0.008", "0.465 0.128"), (Paper::Dark, "0.260 0.015", "0.760 0.135")]
+        {
+            assert_eq!(diverging(0.0, paper), format!("oklch({at_zero} 152)"));
+            for full in [1.0, 7.0, f32::INFINITY] {
+                assert_eq!(diverging(full, paper), format!("oklch({at_one} 152)"));
+                assert_eq!(diverging(-full, paper), format!("oklch({at_one} 308)"));
+            }
+        }
+        // A shade is as good for all values that are nearer to it than to the next.
+        assert_eq!(diverging(0.5, Paper::Light), diverging(0.507, Paper::Light));
+        assert_ne!(diverging(0.5, Paper::Light), diverging(0.51, Paper::Light));
     }
 }

@@ -36,7 +36,7 @@ pub(in crate::ui) fn Barcode(
             canvas.set_width(bins.len().max(1) as u32);
             canvas.set_height(1);
             for (x, bin) in bins.iter().enumerate() {
-                context.set_fill_style_str(&ramp::diverging(bin.mean / scale, paper));
+                context.set_fill_style_str(ramp::diverging(bin.mean / scale, paper));
                 context.fill_rect(x as f64, 0.0, 1.0, 1.0);
             }
         });

@@ -1,7 +1,7 @@
 //! How much room there is: the widths of elements, and what media queries say.
 
 use gloo::events::EventListener;
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{HtmlElement, MediaQueryList, MediaQueryListEvent, ResizeObserver};
@@ -27,6 +27,25 @@ pub(in crate::ui) fn width_of(element: impl Fn() -> Option<HtmlElement> + 'stati
         }
     });
     width
+}
+
+/// Scrolls a region, whose content is so wide, sideways to where `left` says, if it does, of what is seen of it; all in px, and
+/// whenever something of that changes. What fits is left alone: to scroll makes a browser lay out at once what is still being
+/// built.
+pub(in crate::ui) fn scroll_sideways(
+    region: NodeRef<html::Div>,
+    content: impl Fn() -> f64 + 'static,
+    left: impl Fn(f64) -> Option<f64> + 'static,
+) {
+    let seen = width_of(move || Some(region.get()?.into()));
+    Effect::new(move |_| {
+        let (content, seen) = (content(), seen.get());
+        if let (Some(region), Some(left)) = (region.get(), left(seen))
+            && (1.0..content).contains(&seen)
+        {
+            region.set_scroll_left(left as i32);
+        }
+    });
 }
 
 /// Whether a media query holds, as it changes.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use leptos::{html, prelude::*};
 
 use super::player::Player;
+use crate::ui::components::measure::scroll_sideways;
 use crate::ui::format::thousands;
 use crate::ui::words::{t, tr};
 
@@ -120,12 +121,9 @@ pub(super) fn Cache() -> impl IntoView {
         })
     };
     let region = NodeRef::<html::Div>::new();
-    Effect::new(move |_| {
-        let end = columns.with(|columns| columns.x(columns.pieces.len() + FREE));
-        if let Some(region) = region.get() {
-            region.set_scroll_left((end - f64::from(region.client_width())) as i32);
-        }
-    });
+    let end = move || columns.with(|columns| columns.x(columns.pieces.len() + FREE));
+    let width = move || columns.with(|columns| columns.x(columns.shown));
+    scroll_sideways(region, width, move |seen| Some(end() - seen));
     let of = move |read: fn(&Columns) -> String| columns.with(read);
     let names = move || {
         columns.with(|columns| {

@@ -3,6 +3,7 @@
 use leptos::{ev, html, prelude::*};
 
 use super::player::Player;
+use crate::ui::components::measure::scroll_sideways;
 use crate::ui::timeline::{Node, Tail, Timeline};
 use crate::ui::words::{t, tr};
 
@@ -29,12 +30,9 @@ pub(super) fn TimelineFigure() -> impl IntoView {
         })
     };
     let region = NodeRef::<html::Div>::new();
-    Effect::new(move |_| {
-        let (x, _) = layout.with(|layout| layout.slot);
-        if let Some(region) = region.get() {
-            region.set_scroll_left((x - f64::from(region.client_width()) * KEPT_IN_VIEW) as i32);
-        }
-    });
+    let next = move || layout.with(|layout| layout.slot.0);
+    let width = move || layout.with(|layout| layout.width);
+    scroll_sideways(region, width, move |seen| Some(next() - seen * KEPT_IN_VIEW));
     let size = move |of: fn(&Timeline) -> f64| layout.with(of).to_string();
     let slot = move || layout.with(|layout| layout.slot);
     let first_line = move || {

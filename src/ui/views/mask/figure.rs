@@ -8,7 +8,7 @@ use super::flow::{Flow, LayerNames};
 use super::lesson::Lesson;
 use crate::trace::{Hook, Run, Token};
 use crate::ui::components::barcode::Barcode;
-use crate::ui::components::measure::width_of;
+use crate::ui::components::measure::{scroll_sideways, width_of};
 use crate::ui::components::strip::{chip_class, piece};
 use crate::ui::figure::{self, Bin, Word};
 use crate::ui::format;
@@ -52,6 +52,7 @@ pub(super) fn TokenFigure(
         });
         figure::column_widths(&lengths, available.get() - NAMES)
     });
+    let width = move || NAMES + widths.with(|widths| widths.iter().sum::<f64>());
     let rows = Memo::new(move |_| {
         let row = |run: &Run, hook| Row::new(figure::barcodes(run, hook));
         run.with(|run| run.as_deref().map(|run| ROWS.map(|(hook, ..)| row(run, hook))).unwrap_or_default())
@@ -60,13 +61,13 @@ pub(super) fn TokenFigure(
 
     let blank = Memo::new(move |_| lesson.prediction.with(|prediction| Some(prediction.as_ref()?.position)));
     // The figure is about the blank: where not all columns fit, its own is in the middle beside the rows' names.
-    Effect::new(move |_| {
-        let (Some(region), Some(blank)) = (region.get(), blank.get()) else { return };
+    scroll_sideways(region, width, move |seen| {
+        let blank = blank.get()?;
         let middle = widths.with(|widths| {
             let half = widths.get(blank).map_or(0.0, |width| width / 2.0);
             widths.iter().take(blank).sum::<f64>() + half
         });
-        region.set_scroll_left((middle - (f64::from(region.client_width()) - NAMES) / 2.0) as i32);
+        Some(middle - (seen - NAMES) / 2.0)
     });
 
     let hovered = RwSignal::new(None::<usize>);
@@ -127,7 +128,7 @@ pub(super) fn TokenFigure(
         >
             <table
                 class="strip"
-                style:width=move || format!("{}px", NAMES + widths.with(|widths| widths.iter().sum::<f64>()))
+                style:width=move || format!("{}px", width())
             >
                 <caption class="vh">{t("mask-strip-caption")}</caption>
                 <colgroup>
