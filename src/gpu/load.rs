@@ -19,6 +19,9 @@ use crate::checkpoint::{Checkpoint, CheckpointError, Numbers, Tensor};
 /// Words of 32 bits that are brought into the kernels' layout at once: 4 MiB.
 const CHUNK: usize = 1 << 20;
 
+/// Bytes of weights that are handed over at once: 1 MiB.
+const HANDED_OVER: usize = 1 << 20;
+
 /// A model whose weights are arriving.
 pub struct Loading {
     model: GpuModel,
@@ -26,6 +29,8 @@ pub struct Loading {
     room: Option<Verdict>,
     /// The bytes of scales, and of tensors that others are still to come for: a scale, or the other parts of a matrix.
     kept: BTreeMap<String, Vec<u8>>,
+    /// Bytes that were placed and not handed over yet.
+    placed: usize,
 }
 
 impl Loading {
@@ -40,7 +45,7 @@ impl Loading {
         let plan = Plan::new(checkpoint, weight_type, gpu.widths(), gpu.most());
         let device = Rc::clone(&gpu);
         let (model, room) = device.guarded(|| GpuModel::make(gpu, plan))?;
-        Ok(Loading { model, room: Some(room), kept: BTreeMap::new() })
+        Ok(Loading { model, room: Some(room), kept: BTreeMap::new(), placed: 0 })
     }
 
     /// How many positions there is room for.
@@ -115,7 +120,12 @@ impl Loading {
             self.write(index, &together.collect::<Result<Vec<_>, _>>()?);
             parts.for_each(|tensor| drop(self.kept.remove(&tensor.key)));
         }
-        gpu.flush();
+        // A tensor at a time would be a hundred times for a small model, each a message to the browser's GPU process.
+        self.placed += bytes.len();
+        if self.placed >= HANDED_OVER {
+            self.placed = 0;
+            self.model.gpu.flush();
+        }
         Ok(())
     }
 
