@@ -123,13 +123,15 @@ pub(super) fn check(bytes: &[u8]) -> Result<Checked, TokenizationError> {
         added.iter().filter_map(|token| token.get("id")?.as_u64()).chain([vocabulary.largest_id]).max();
     let largest_id = largest_id.and_then(|id| u32::try_from(id).ok()).unwrap_or_default();
 
-    let settings = json!({
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": normalizer,
-        "pre_tokenizer": pre_tokenizer,
-        "model": model,
-    });
+    // `json!` would copy the vocabulary.
+    let settings = [
+        ("version", Value::from("1.0")),
+        ("added_tokens", Value::from(added)),
+        ("normalizer", normalizer),
+        ("pre_tokenizer", pre_tokenizer),
+        ("model", model),
+    ];
+    let settings = Value::Object(settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
     Ok(Checked { settings, kind, largest_id })
 }
 
