@@ -1,6 +1,6 @@
-// The form for software, which runs a handful of invocations as one and has to be told of nothing that they share: each has a
-// query of a head to itself, and waits for none. It takes four keys at a time, so that a number of q that was read serves four
-// keys, and what was summed up of a dimension is taken up again once for four.
+// The form for software, which runs a handful of invocations as one: each has a query of a head to itself, so that nothing is
+// shared and none waits for another. It takes four keys at a time: a number of q that was read serves all four, and the sum over
+// the keys, which lies in the arena, is taken up again once for four.
 //
 // Grid: [ceil(heads / LANES), rows], workgroups of LANES invocations, one for each head.
 
