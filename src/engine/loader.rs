@@ -81,7 +81,7 @@ impl<E: Engine> Loader<E> {
     /// # Errors
     /// Whatever is wrong with the file; `gpu-limits`, `gpu-memory` or `no-memory` if the model does not fit; `gpu-failed`.
     // A browser optimises what has become hot as a whole. What has loops is a function of its own, here and below, so that this is
-    // not the future of all of loading: that took half of a processor's tenth of a second, just when the first run needs it.
+    // not the future of all of loading, which took 80 ms to optimise, just when the first run needs the processor.
     #[inline(never)]
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), Problem> {
         while let Some(arrived) = self.stream.push(&mut piece)? {

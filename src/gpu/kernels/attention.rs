@@ -38,6 +38,7 @@ shape! {
 impl Shape {
     /// Workgroups for `rows` queries.
     pub fn grid(&self, widths: &Widths, rows: usize) -> [u32; 2] {
+        // Four queries of a head, or one query of each of some heads.
         match widths.shares {
             true => [self.heads, rows.div_ceil(4) as u32],
             false => [self.heads.div_ceil(widths.attention_lanes), rows as u32],

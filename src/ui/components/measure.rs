@@ -29,19 +29,18 @@ pub(in crate::ui) fn width_of(element: impl Fn() -> Option<HtmlElement> + 'stati
     width
 }
 
-/// Scrolls a region, whose content is so wide, sideways to where `left` says, if it does, of what is seen of it; all in px, and
-/// whenever something of that changes. What fits is left alone: to scroll makes a browser lay out at once what is still being
-/// built.
+/// Scrolls a region sideways to where `left` says, if it does, whenever something of that changes. `content` is the width of what
+/// it holds, `seen` its own ([`width_of`]); all in px. What fits is left alone: to scroll makes a browser lay out at once what is
+/// still being built.
 pub(in crate::ui) fn scroll_sideways(
     region: NodeRef<html::Div>,
+    seen: ReadSignal<f64>,
     content: impl Fn() -> f64 + 'static,
-    left: impl Fn(f64) -> Option<f64> + 'static,
+    left: impl Fn() -> Option<f64> + 'static,
 ) {
-    let seen = width_of(move || Some(region.get()?.into()));
     Effect::new(move |_| {
-        let (content, seen) = (content(), seen.get());
-        if let (Some(region), Some(left)) = (region.get(), left(seen))
-            && (1.0..content).contains(&seen)
+        if let (Some(region), Some(left)) = (region.get(), left())
+            && (1.0..content()).contains(&seen.get())
         {
             region.set_scroll_left(left as i32);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use leptos::{html, prelude::*};
 
 use super::player::Player;
-use crate::ui::components::measure::scroll_sideways;
+use crate::ui::components::measure::{scroll_sideways, width_of};
 use crate::ui::format::thousands;
 use crate::ui::words::{t, tr};
 
@@ -123,7 +123,8 @@ pub(super) fn Cache() -> impl IntoView {
     let region = NodeRef::<html::Div>::new();
     let end = move || columns.with(|columns| columns.x(columns.pieces.len() + FREE));
     let width = move || columns.with(|columns| columns.x(columns.shown));
-    scroll_sideways(region, width, move |seen| Some(end() - seen));
+    let seen = width_of(move || Some(region.get()?.into()));
+    scroll_sideways(region, seen, width, move || Some(end() - seen.get()));
     let of = move |read: fn(&Columns) -> String| columns.with(read);
     let names = move || {
         columns.with(|columns| {

@@ -3,7 +3,7 @@
 use leptos::{ev, html, prelude::*};
 
 use super::player::Player;
-use crate::ui::components::measure::scroll_sideways;
+use crate::ui::components::measure::{scroll_sideways, width_of};
 use crate::ui::timeline::{Node, Tail, Timeline};
 use crate::ui::words::{t, tr};
 
@@ -32,7 +32,8 @@ pub(super) fn TimelineFigure() -> impl IntoView {
     let region = NodeRef::<html::Div>::new();
     let next = move || layout.with(|layout| layout.slot.0);
     let width = move || layout.with(|layout| layout.width);
-    scroll_sideways(region, width, move |seen| Some(next() - seen * KEPT_IN_VIEW));
+    let seen = width_of(move || Some(region.get()?.into()));
+    scroll_sideways(region, seen, width, move || Some(next() - seen.get() * KEPT_IN_VIEW));
     let size = move |of: fn(&Timeline) -> f64| layout.with(of).to_string();
     let slot = move || layout.with(|layout| layout.slot);
     let first_line = move || {

@@ -61,13 +61,13 @@ pub(super) fn TokenFigure(
 
     let blank = Memo::new(move |_| lesson.prediction.with(|prediction| Some(prediction.as_ref()?.position)));
     // The figure is about the blank: where not all columns fit, its own is in the middle beside the rows' names.
-    scroll_sideways(region, width, move |seen| {
+    scroll_sideways(region, available, width, move || {
         let blank = blank.get()?;
         let middle = widths.with(|widths| {
             let half = widths.get(blank).map_or(0.0, |width| width / 2.0);
             widths.iter().take(blank).sum::<f64>() + half
         });
-        Some(middle - (seen - NAMES) / 2.0)
+        Some(middle - (available.get() - NAMES) / 2.0)
     });
 
     let hovered = RwSignal::new(None::<usize>);
