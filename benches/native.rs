@@ -106,7 +106,7 @@ fn main() {
                 run(&model, &ids, true);
                 let start = Instant::now();
                 while ids.len() < 16 + TOKENS {
-                    let drawn = model.decode(&ids, &greedy, &[0.5; DECODED]);
+                    let drawn = model.decode(&ids, &greedy, 0..DECODED);
                     let drawn = pollster::block_on(drawn).expect("it runs");
                     assert!(!drawn.is_empty(), "the best scores decide");
                     ids.extend(drawn.iter().map(|drawn| drawn.id));

@@ -1102,12 +1102,9 @@ fn the_same_seed_gives_the_same_text_on_every_engine() {
                 for want in [vec![Hook::FinalHidden], Vec::new()] {
                     assert_same_steps(&what, &expected, &continued(on_gpu, want));
                 }
-                // The most probable piece is never left to the CPU.
-                if temperature == 0.0 {
-                    let ModelCard { layers, .. } = on_gpu.card();
-                    assert!(done.iter().any(|dispatch| dispatch.kernel == "draw"), "{what}: it never drew");
-                    assert!(done.len() <= 6 * layers + 5, "{what}: {} dispatches a token", done.len());
-                }
+                let ModelCard { layers, .. } = on_gpu.card();
+                assert!(done.iter().any(|dispatch| dispatch.kernel == "draw"), "{what}: it never drew");
+                assert!(done.len() <= 6 * layers + 5, "{what}: {} dispatches a token", done.len());
                 // What the draws left in the cache serves a run.
                 let mut drawn: Vec<u32> = expected.iter().map(|step| step.token.id).collect();
                 drawn.pop();
@@ -1128,13 +1125,11 @@ fn the_same_seed_gives_the_same_text_on_every_engine() {
                 assert!(difference <= TOLERANCE, "{what}: the cache is off by {difference}");
             }
         }
-        // To the end of what the model reads, and not beyond. In so long a text of the page's GPT one draw or another falls
-        // between two candidates that only last digits tell apart; the most probable one is sure.
-        let temperature = if name == "gpt" { 0.0 } else { 1.0 };
+        // To the end of what the model reads, and not beyond.
         let request = GenerateRequest {
             text: "Once".to_owned(),
             max_new_tokens: 400,
-            sampling: Sampling { temperature, seed: 3, ..Sampling::default() },
+            sampling: Sampling { seed: 3, ..Sampling::default() },
             want: Vec::new(),
         };
         let expected = generate(&on_cpu, &request);
@@ -1144,29 +1139,20 @@ fn the_same_seed_gives_the_same_text_on_every_engine() {
     }
 }
 
-/// A draw that falls between two candidates which only the last digits of an engine's scores tell apart may differ from engine
-/// to engine: one of these 1,187 does, on Mesa's software.
+/// Only a draw that last digits decide may differ from engine to engine: none of these 1,197 does.
 #[test]
-fn few_draws_of_the_page_s_gpt_depend_on_the_engine() {
+fn draws_of_the_page_s_gpt_do_not_depend_on_the_engine() {
     let [on_cpu, on_gpu] = Engine::both().map(|engine| reviewed(&engine, "gpt").session);
-    let (mut compared, mut different) = (0, 0);
+    let mut compared = 0;
     for seed in 0..30 {
         let sampling = Sampling { seed, ..Sampling::default() };
         let text = "Once upon a time".to_owned();
         let request = GenerateRequest { text, max_new_tokens: 40, sampling, want: Vec::new() };
         let [ours, theirs] = [&on_cpu, &on_gpu].map(|session| generate(session, &request));
-        for (ours, theirs) in ours.iter().zip(&theirs) {
-            compared += 1;
-            assert_same_candidates(&format!("seed {seed}"), &ours.top, &theirs.top);
-            if ours.token != theirs.token {
-                different += 1;
-                // What follows is another text.
-                break;
-            }
-        }
+        assert_same_steps(&format!("seed {seed}"), &ours, &theirs);
+        compared += ours.len();
     }
-    println!("{different} of {compared} draws differ");
-    assert!(compared > 1_000 && different <= 1, "{different} of {compared} draws differ");
+    assert!(compared > 1_000, "{compared} draws were compared");
 }
 
 fn assert_same_best(what: &str, best: &[Prediction], all: &[Prediction]) {

@@ -5,7 +5,7 @@ use web_time::Instant;
 use super::protocol::{GenerateRequest, Problem, RunRequest, Sampling, Step};
 use super::session::{Session, TOP_K};
 use crate::gpu::{DECODED, Drawn};
-use crate::lesson::sampling::{sample, uniform};
+use crate::lesson::sampling::sample;
 use crate::trace::{Family, Hook, Token};
 
 /// How long the GPU may be busy before something is read, in ms: other requests wait for it, and a browser takes a GPU away that
@@ -37,10 +37,8 @@ impl Session {
             if drawn == 0 {
                 text.step().await?;
             }
-            // What follows a draw that needs all scores was computed in vain, so that their number grows step by step.
             let ms = started.elapsed().as_secs_f64() * 1e3 / drawn.max(1) as f64;
-            let next = if drawn < together { drawn } else { together * 2 };
-            together = next.min((BUSY / ms) as usize).clamp(1, DECODED);
+            together = (together * 2).min((BUSY / ms) as usize).clamp(1, DECODED);
         }
         Ok(text.steps)
     }
@@ -82,8 +80,7 @@ impl Continued<'_> {
         let count = count.min(self.request.max_new_tokens - before);
         let started = Instant::now();
         let sampling = self.sampling();
-        let uniforms: Vec<f64> = (0..count).map(|index| uniform(sampling.seed, before + index)).collect();
-        let drawn = self.session.decode(&self.tokens, sampling, &uniforms).await?;
+        let drawn = self.session.decode(&self.tokens, sampling, before..before + count).await?;
         let ms = started.elapsed().as_secs_f64() * 1e3 / drawn.len().max(1) as f64;
         for Drawn { id, best } in drawn {
             if !best.finite {

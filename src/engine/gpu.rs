@@ -1,5 +1,6 @@
 //! Sessions on a GPU: the weights go there as they arrive, and are not kept here.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use futures_util::FutureExt;
@@ -67,9 +68,9 @@ impl Network for GpuModel {
         &'a self,
         ids: &'a [u32],
         sampling: &'a Sampling,
-        uniforms: &'a [f64],
+        draws: Range<usize>,
     ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
-        async move { Ok(GpuModel::decode(self, ids, sampling, uniforms).await?) }.boxed_local()
+        async move { Ok(GpuModel::decode(self, ids, sampling, draws).await?) }.boxed_local()
     }
 
     fn kernels(&self) -> LocalBoxFuture<'_, Result<Dispatches, Problem>> {

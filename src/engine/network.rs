@@ -1,5 +1,7 @@
 //! What a session needs of a network, whichever engine computes it.
 
+use std::ops::Range;
+
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
@@ -15,8 +17,8 @@ pub trait Network {
     /// `gpu-failed` or `gpu-lost` if the GPU fails; `gpu-limits` if more is wanted than it can hold.
     fn run<'a>(&'a self, pass: &'a Pass<'a>) -> LocalBoxFuture<'a, Result<Outcome, Problem>>;
 
-    /// Continues `ids` (GPT) by a token for each of `uniforms`, numbers in 0 to 1 that decide the draws. Fewer come, or none,
-    /// where a draw needs all scores, or where the engine does not draw.
+    /// Continues `ids` (GPT) by a token for each of `draws`, their numbers, counted from 0. Fewer come if the model is full, and none
+    /// where the engine does not draw.
     ///
     /// # Errors
     /// As [`Network::run`].
@@ -24,7 +26,7 @@ pub trait Network {
         &'a self,
         _ids: &'a [u32],
         _sampling: &'a Sampling,
-        _uniforms: &'a [f64],
+        _draws: Range<usize>,
     ) -> LocalBoxFuture<'a, Result<Vec<Drawn>, Problem>> {
         async { Ok(Vec::new()) }.boxed_local()
     }

@@ -1,5 +1,7 @@
 //! One loaded model: its tokenizer, its network, and the runs it answers.
 
+use std::ops::Range;
+
 use cloze_arithmetic::sum_of_exponentials;
 use web_time::Instant;
 
@@ -335,10 +337,10 @@ impl Session {
         &self,
         tokens: &[Token],
         sampling: &Sampling,
-        uniforms: &[f64],
+        draws: Range<usize>,
     ) -> Result<Vec<Drawn>, Problem> {
         let (ids, _) = input(tokens);
-        self.network.decode(&ids, sampling, uniforms).await
+        self.network.decode(&ids, sampling, draws).await
     }
 
     fn candidate(&self, id: u32, p: f32) -> Candidate {

@@ -204,7 +204,7 @@ impl Builder {
         let position_table = self.vector(&position.tensor) + (first * hidden) as u32;
         let segment_table = segment.map_or(NONE, |table| self.vector(&table.tensor));
         if self.plan.causal {
-            self.plan.drawn = Some(self.region(draw::DRAWN, 1));
+            self.plan.drawn = Some(self.region(1, 1));
         }
         let drawn = self.plan.drawn.map_or(NONE, |drawn| drawn.offset);
         let [want_word, want_position, want_segment] = [(); 3].map(|()| self.slot());
@@ -425,8 +425,8 @@ impl Builder {
         self.step("the best logits".to_owned(), Kernel::TopRow(shape), None);
         self.plan.best = Some(best);
         if let Some(drawn) = self.plan.drawn {
-            let (vocabulary, best, drawn) = (logits.width, best.offset, drawn.offset);
-            let shape = draw::Shape { vocabulary, best, drawn };
+            let top::Shape { vocabulary, logits, maxima, best, .. } = shape;
+            let shape = draw::Shape { vocabulary, logits, maxima, best, drawn: drawn.offset };
             self.step("the next token".to_owned(), Kernel::Draw(shape), None);
         }
     }

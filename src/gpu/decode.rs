@@ -1,9 +1,11 @@
 //! Drawing tokens on a GPU (GPT): several before anything is read, each fed to the next step there.
 
+use std::ops::Range;
+
 use super::device::GpuError;
 use super::execute::{GpuModel, Turn, bytes, shared};
 use super::kernels::top::Best;
-use super::kernels::{RunWords, draw, top};
+use super::kernels::{RunWords, top};
 use super::plan::Scores;
 use crate::engine::protocol::Sampling;
 
@@ -20,9 +22,8 @@ pub struct Drawn {
 }
 
 impl GpuModel {
-    /// Continues `ids` (GPT), with one reading, by as many tokens as there are `uniforms`, numbers in 0 to 1 that decide the
-    /// draws; each token is drawn on the GPU and fed back there. Fewer come if the model is full, and none from a token on
-    /// whose draw the best scores do not decide: it needs all of them.
+    /// Continues `ids` (GPT), with one reading, by a token for each of `draws`, their numbers; each token is drawn on
+    /// the GPU and fed back there. Fewer come if the model is full.
     ///
     /// # Errors
     /// As [`GpuModel::run`].
@@ -30,7 +31,7 @@ impl GpuModel {
         &self,
         ids: &[u32],
         sampling: &Sampling,
-        uniforms: &[f64],
+        draws: Range<usize>,
     ) -> Result<Vec<Drawn>, GpuError> {
         let (Some(best), Some(drawn), Some(steps)) = (self.plan.best, self.plan.drawn, &self.steps) else {
             return Ok(Vec::new());
@@ -42,10 +43,10 @@ impl GpuModel {
         *whole = None;
         *lies_there = false;
         let capacity = self.plan.layout.capacity;
-        let count = uniforms.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
+        let count = draws.len().min(DECODED).min(capacity.saturating_sub(ids.len()));
         let words: Vec<RunWords> = (0..count)
-            .zip(uniforms)
-            .map(|(index, uniform)| {
+            .zip(draws)
+            .map(|(index, draw)| {
                 let position = ids.len() - 1 + index;
                 let predict = [position as u32];
                 let mut words = match index {
@@ -55,12 +56,12 @@ impl GpuModel {
                 if index > 0 {
                     words.follow();
                 }
-                words.sample(sampling, *uniform);
+                words.sample(sampling, draw);
                 words
             })
             .collect();
         let Some(length) = words.first().map(|words| words.words().len()) else { return Ok(Vec::new()) };
-        let each = top::LIST + draw::DRAWN;
+        let each = top::LIST + 1;
         self.make_room(room, 0, count * each).await?;
         for (index, words) in words.iter().enumerate() {
             self.gpu.write(steps, index * length, words.words());
@@ -71,7 +72,7 @@ impl GpuModel {
             let launches = self.launches(room, words, 0..self.plan.steps.len(), Scores::Drawn);
             self.encode(&mut encoder, launches);
             let mut to = bytes(index * each);
-            for (region, width) in [(best, top::LIST), (drawn, draw::DRAWN)] {
+            for (region, width) in [(best, top::LIST), (drawn, 1)] {
                 let at = bytes(region.offset as usize);
                 encoder.copy_buffer_to_buffer(&self.arena, at, &room.read, to, bytes(width));
                 to += bytes(width);
@@ -87,14 +88,14 @@ impl GpuModel {
         *lies_there = true;
 
         let read = |values: &[f32]| {
-            let (list, drawn) = values.split_at(top::LIST);
-            Some(Drawn { id: draw::read(drawn)?, best: Best::read(list)? })
+            let (&id, list) = values.split_last()?;
+            Some(Drawn { id: id as u32, best: Best::read(list)? })
         };
-        let drawn: Vec<Drawn> = values.chunks(each).map_while(read).collect();
-        // What was computed after an undecided draw is of no use.
+        let drawn: Vec<Drawn> = values.chunks(each).filter_map(read).collect();
         known.extend_from_slice(ids);
         known.extend(drawn.iter().map(|drawn| drawn.id));
-        known.truncate(ids.len() - 1 + count);
+        // Nothing was computed of the last one.
+        known.pop();
         Ok(drawn)
     }
 }

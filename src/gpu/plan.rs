@@ -154,7 +154,12 @@ impl Step {
                 let read = left + top::TOP * top::GROUP;
                 [read, top::LIST].map(|numbers| bytes(run.predicted() * numbers))
             }
-            Kernel::Draw(_) => [bytes(top::LIST), bytes(draw::DRAWN)],
+            // Of all logits only where the list cannot show where the filters cut.
+            Kernel::Draw(shape) => {
+                let is_listed = (1..=top::TOP).contains(&run.top_k());
+                let row = if is_listed { 0 } else { shape.vocabulary as usize };
+                [top::LIST + row, 1].map(bytes)
+            }
         }
     }
 

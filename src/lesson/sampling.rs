@@ -90,35 +90,19 @@ pub fn distribution(logits: &[f32], sampling: &Sampling) -> Vec<Considered> {
     considered
 }
 
-/// So many of the most probable candidates stand first in the order of a draw, by rank; the others follow by id.
-///
-/// Where thousands of candidates are about as probable, two engines' last digits decide their ranks, and a draw among
-/// them would not be the same on both.
-pub const DRAWN_BY_RANK: usize = 64;
-
 /// The id drawn at `step` (counted from 0) from `distribution`; none if nothing in it has a chance.
 ///
-/// The draw depends on the seed and the step alone, so that going back and forth repeats itself and every engine
-/// draws the same.
+/// The draw is a race: a candidate takes a random time that is exponentially distributed with mean 1 / `after`, and the first to
+/// arrive is drawn, each with the probability `after` (Efraimidis and Spirakis 2006, "Weighted random sampling with a
+/// reservoir"; in logarithms it is the Gumbel-max trick). A candidate's luck depends on the seed, the step and its id alone, so
+/// that going back and forth repeats itself; and since there is no sum of which last digits could decide, every engine draws
+/// the same.
 pub fn draw(distribution: &[Considered], sampling: &Sampling, step: usize) -> Option<u32> {
-    let total: f64 = distribution.iter().map(|candidate| f64::from(candidate.after)).sum();
-    let threshold = uniform(sampling.seed, step) * total;
-    let mut sum = 0.0;
-    let mut drawn = None;
-    let mut reached = |candidate: &Considered| {
-        sum += f64::from(candidate.after);
-        drawn = Some(candidate.id);
-        sum > threshold
-    };
-    let possible = |candidate: &&Considered| candidate.after > 0.0;
-    let (first, others) = distribution.split_at(distribution.len().min(DRAWN_BY_RANK));
-    // Most draws end here, and the others need not be put in order.
-    if !first.iter().filter(possible).any(&mut reached) {
-        let mut others: Vec<&Considered> = others.iter().filter(possible).collect();
-        others.sort_unstable_by_key(|candidate| candidate.id);
-        others.into_iter().any(reached);
-    }
-    drawn
+    let possible = distribution.iter().filter(|candidate| candidate.after > 0.0);
+    let arrivals = possible.map(|candidate| {
+        (luck(sampling.seed, step, candidate.id) / f64::from(candidate.after), candidate.id)
+    });
+    arrivals.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))).map(|(_, id)| id)
 }
 
 /// The id drawn at `step` (counted from 0) from the [`distribution`] of `logits`. To draw the most probable piece nothing needs
@@ -153,19 +137,23 @@ fn falling(a: f32, b: f32) -> Ordering {
     a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(Ordering::Equal))
 }
 
-/// What decides the draw at `step`: a number in 0 to 1, 1 excluded. It is the output numbered `step` of SplitMix64
-/// started at `seed` (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"). Its state grows
-/// by a constant, so any output can be had without those before it.
-pub(crate) fn uniform(seed: u32, step: usize) -> f64 {
-    // The upper 53 bits fill an f64's mantissa.
-    (split_mix_64(u64::from(seed), step as u64) >> 11) as f64 / (1u64 << 53) as f64
+/// What decides how a candidate fares at `step`: a number that is exponentially distributed with mean 1, by inversion of a
+/// uniform one.
+fn luck(seed: u32, step: usize, id: u32) -> f64 {
+    let uniform = (f64::from(pcg3d([seed, step as u32, id])[2]) + 0.5) / 2f64.powi(32);
+    -(-uniform).ln_1p()
 }
 
-fn split_mix_64(seed: u64, index: u64) -> u64 {
-    let mut z = seed.wrapping_add(index.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+/// A hash of three numbers to three (Jarzynski and Olano 2020, "Hash functions for GPU rendering"). A GPU has 32-bit integers
+/// only, and with them it computes the same.
+fn pcg3d(numbers: [u32; 3]) -> [u32; 3] {
+    let mix = |[x, y, z]: [u32; 3]| {
+        let x = x.wrapping_add(y.wrapping_mul(z));
+        let y = y.wrapping_add(z.wrapping_mul(x));
+        [x, y, z.wrapping_add(x.wrapping_mul(y))]
+    };
+    let mixed = mix(numbers.map(|x| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223)));
+    mix(mixed.map(|x| x ^ x >> 16))
 }
 
 #[cfg(test)]
@@ -277,13 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn the_generator_is_split_mix_64() {
-        // The first outputs of the authors' own program from these two seeds.
-        assert_eq!(split_mix_64(0, 0), 0xe220_a839_7b1d_cdaf);
-        let known: [u64; 3] =
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
-        for (index, output) in (0..).zip(known) {
-            assert_eq!(split_mix_64(1_234_567, index), output);
+    fn the_hash_is_pcg3d() {
+        // Computed from the paper's formulas by NumPy.
+        for (numbers, hash) in [
+            ([0, 0, 0], [2_611_992_518, 2_833_812_075, 1_058_359_340]),
+            ([1, 2, 3], [4_204_755_366, 1_223_881_804, 1_500_469_937]),
+            ([7, 0, 50_256], [60_783_839, 949_104_011, 90_817_161]),
+            ([u32::MAX, 1023, 4095], [671_142_358, 675_863_246, 4_109_227_830]),
+        ] {
+            assert_eq!(pcg3d(numbers), hash);
         }
     }
 
@@ -297,29 +287,58 @@ mod tests {
         assert_eq!(drawn(7)[20], draw(&all, &Sampling { seed: 7, ..PLAIN }, 20));
     }
 
+    /// The 99.9th percentile of chi-square, by Wilson and Hilferty's approximation (1931).
+    fn most_chi_square(freedom: f64) -> f64 {
+        let spread = 2.0 / (9.0 * freedom);
+        freedom * (1.0 - spread + 3.09 * spread.sqrt()).powi(3)
+    }
+
     #[test]
     fn tokens_are_drawn_as_often_as_their_probability_says() {
-        let probabilities = [0.5, 0.25, 0.15, 0.1];
-        let all = distribution(&logits_of(&probabilities), &PLAIN);
-        let draws = 4000;
-        // By steps of one seed, and by seeds at one step: both are what readers do.
-        let by_step = (0..draws)
-            .filter_map(|step| draw(&all, &Sampling { seed: 7, ..PLAIN }, step))
-            .collect::<Vec<_>>();
-        let by_seed = (0..draws as u32)
-            .filter_map(|seed| draw(&all, &Sampling { seed, ..PLAIN }, 3))
-            .collect::<Vec<_>>();
-        for drawn in [by_step, by_seed] {
-            let chi_square: f64 = (0u32..)
-                .zip(&probabilities)
-                .map(|(id, p)| {
-                    let expected = f64::from(*p) * draws as f64;
-                    let seen = drawn.iter().filter(|drawn| **drawn == id).count() as f64;
-                    (seen - expected).powi(2) / expected
-                })
-                .sum();
-            // Three degrees of freedom: 16.3 is passed once in a thousand.
-            assert!(chi_square < 16.3, "{chi_square}");
+        let falling: Vec<f32> = (0..60u8).map(|id| 0.93f32.powi(id.into())).collect();
+        for probabilities in [&[0.5, 0.25, 0.15, 0.1][..], &[0.5, 0.5], &[1.0; 30], &falling] {
+            let all = distribution(&logits_of(probabilities), &PLAIN);
+            let draws = 20_000;
+            let drawn_at = |seed, step| draw(&all, &Sampling { seed, ..PLAIN }, step).unwrap();
+            // By steps of one seed, by seeds at one step, and by the first steps of many seeds: what readers do.
+            let by_step: Vec<u32> = (0..draws).map(|step| drawn_at(7, step)).collect();
+            let by_seed: Vec<u32> = (0..draws).map(|seed| drawn_at(seed as u32, 3)).collect();
+            let by_both: Vec<u32> = (0..draws).map(|draw| drawn_at((draw / 20) as u32, draw % 20)).collect();
+            for drawn in [by_step, by_seed, by_both] {
+                let chi_square: f64 = all
+                    .iter()
+                    .map(|candidate| {
+                        let expected = f64::from(candidate.after) * draws as f64;
+                        let seen = drawn.iter().filter(|drawn| **drawn == candidate.id).count() as f64;
+                        (seen - expected).powi(2) / expected
+                    })
+                    .sum();
+                // It is passed once in a thousand.
+                let count = probabilities.len();
+                let most = most_chi_square((count - 1) as f64);
+                assert!(chi_square < most, "{chi_square} of {count} candidates, {most} at most");
+                // And none is drawn more often after itself than it should be.
+                let again = drawn.windows(2).filter(|pair| pair[0] == pair[1]).count() as f64;
+                let share: f64 = all.iter().map(|candidate| f64::from(candidate.after).powi(2)).sum();
+                let deviation = (share * (1.0 - share) * draws as f64).sqrt();
+                let off = (again - share * draws as f64).abs() / deviation;
+                assert!(off < 4.0, "{off} standard deviations off, of {count} candidates");
+            }
+        }
+    }
+
+    #[test]
+    fn what_filters_leave_keeps_its_luck() {
+        let logits: Vec<f32> = (0..200).map(|id| ((id * 37 % 101) as f32).sin() * 3.0).collect();
+        let all = distribution(&logits, &PLAIN);
+        for step in 0..200 {
+            let drawn = draw(&all, &PLAIN, step).unwrap();
+            for (top_k, top_p) in [(20, 1.0), (0, 0.8), (50, 0.9)] {
+                let cut = distribution(&logits, &Sampling { top_k, top_p, ..PLAIN });
+                let kept = |id| cut.iter().any(|candidate| candidate.id == id && candidate.cut.is_none());
+                let then = draw(&cut, &PLAIN, step).unwrap();
+                assert!(kept(then) && (then == drawn || !kept(drawn)), "{then} is drawn instead of {drawn}");
+            }
         }
     }
 }

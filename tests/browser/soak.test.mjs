@@ -82,6 +82,8 @@ describe("what is asked of the GPU", { timeout: 300_000 }, () => {
   for (const [how, sampling] of [
     ["the most probable", { temperature: 0 }],
     ["drawn", { temperature: 1, topK: 40, seed: 1 }],
+    ["drawn from all", { temperature: 1, seed: 2 }],
+    ["drawn beyond the listed", { temperature: 3, topK: 1000, topP: 0.9, seed: 3 }],
   ]) {
     test(`tokens, ${how}: many for one reading of half a kilobyte each; none makes anything`, async () => {
       const { layers } = await load("gpt");

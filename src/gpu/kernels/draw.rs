@@ -1,22 +1,20 @@
-//! The next token, drawn from the best of a row of logits: `draw.wgsl`.
+//! The next token, drawn from a row of logits: `draw.wgsl`.
 
-use super::top::{Best, LIST, TOP};
+use super::top::{LIST, ranked};
 use super::{Memory, RunWords, shape};
-
-/// How far a sum of e^x over a vocabulary may be off, relative to itself: `draw.wgsl` says why.
-const ROUNDING: f32 = 2e-5;
-
-/// How many numbers a draw leaves.
-pub const DRAWN: usize = 2;
 
 shape! {
     /// As `struct Shape` in `draw.wgsl`. Offsets into the arena count numbers.
     {
-        /// Length of a row of logits.
+        /// Length of the row of logits.
         vocabulary: u32,
-        /// The list of the row that is drawn from.
+        /// The row that is drawn from.
+        logits: u32,
+        /// The largest logit of each of its groups.
+        maxima: u32,
+        /// The list of that row, `[LIST]`.
         best: u32,
-        /// What is drawn, `[DRAWN]`.
+        /// The id that is drawn, as a number.
         drawn: u32,
     }
 }
@@ -28,64 +26,43 @@ impl Shape {
     }
 }
 
-/// What was drawn, of the [`DRAWN`] numbers that were read back: an id, or none where the draw is not decided and needs
-/// all logits.
-pub fn read(drawn: &[f32]) -> Option<u32> {
-    match drawn {
-        &[id, 1.0] => Some(id as u32),
-        _ => None,
-    }
+/// As `luck_of` in `draw.wgsl`.
+fn luck(run: &RunWords, id: u32) -> f32 {
+    let mix = |[x, y, z]: [u32; 3]| {
+        let x = x.wrapping_add(y.wrapping_mul(z));
+        let y = y.wrapping_add(z.wrapping_mul(x));
+        [x, y, z.wrapping_add(x.wrapping_mul(y))]
+    };
+    let words = [run.seed(), run.step(), id].map(|x| x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    let [_, _, hash] = mix(mix(words).map(|x| x ^ x >> 16));
+    -(-(f64::from(hash) + 0.5) / 2f64.powi(32)).ln_1p() as f32
 }
 
-/// What a draw begins with.
-struct Listed<'a> {
-    /// For each listed candidate the sum of its weight and of those before it.
-    sums: &'a [f32],
-    /// Whether all candidates within k are listed.
-    all: bool,
-    run: &'a RunWords,
-}
-
-impl Listed<'_> {
-    /// The rank that is drawn if the candidates within k weigh `pool` together; none if it lies beyond the listed ones.
-    fn rank(&self, pool: f32, overshoot: f32, rounding: f32) -> Option<usize> {
-        let reach = self.run.top_p() * pool * rounding;
-        let last = self.sums.iter().position(|sum| *sum >= reach);
-        let total = last.map_or((reach + overshoot).min(pool), |last| self.sums[last]);
-        let kept = last.map_or(self.sums.len(), |last| last + 1);
-        let threshold = self.run.uniform() * total * rounding;
-        let found = self.sums[..kept].iter().position(|sum| *sum > threshold);
-        found.or((self.all || last.is_some()).then(|| kept - 1))
-    }
-}
-
-/// The same on the CPU, for the tests.
+/// The same on the CPU, for the tests: it sorts the whole row.
 pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, run, .. } = memory;
-    let Some(best) = Best::read(&arena[shape.best as usize..][..LIST]) else { return };
     let vocabulary = shape.vocabulary as usize;
-    let within_k = if run.top_k() == 0 { vocabulary } else { run.top_k().min(vocabulary) };
-    let listed = within_k.min(TOP);
-    let mut sums = Vec::new();
-    let (mut sum, mut weight) = (0.0, 0.0);
-    for (_, logit) in &best.candidates[..listed] {
-        weight = ((logit - best.largest).max(f32::MIN) * run.inverse_temperature()).max(-100.0).exp();
-        sum += weight;
-        sums.push(sum);
+    let largest = arena[shape.best as usize..][..LIST][0];
+    let weight = |logit: f32| ((logit - largest).max(f32::MIN) * run.inverse_temperature()).max(-80.0).exp();
+    let mut candidates = ranked(&arena[shape.logits as usize..][..vocabulary]);
+    if run.top_k() > 0 {
+        candidates.truncate(run.top_k());
     }
-    let (mut least, mut most) = (sum, sum);
-    if listed < within_k {
-        let everything = best.total_at_temperature.max(sum);
-        least = if within_k == vocabulary { everything } else { sum };
-        most = everything.min(sum + (within_k - listed) as f32 * weight);
+    if run.top_p() < 1.0 {
+        let pool: f32 = candidates.iter().map(|(_, logit)| weight(*logit)).sum();
+        let mut before = 0.0;
+        let kept = candidates.iter().take_while(|(_, logit)| {
+            let is_kept = before < run.top_p() * pool;
+            before += weight(*logit);
+            is_kept
+        });
+        candidates.truncate(kept.count().max(1));
     }
-    let listed = Listed { sums: &sums, all: listed == within_k, run };
-    let rank = listed.rank(least, 0.0, 1.0 - ROUNDING);
-    let other = listed.rank(least.max(most), weight, 1.0 + ROUNDING);
-    let decided = rank.filter(|_| rank == other && best.finite);
-    let drawn = &mut arena[shape.drawn as usize..][..DRAWN];
-    drawn[0] = best.candidates[decided.unwrap_or(0)].0 as f32;
-    drawn[1] = f32::from(u8::from(decided.is_some()));
+    let arrives = |(id, logit): &(u32, f32)| luck(run, *id) / weight(*logit);
+    let first = candidates.iter().min_by(|a, b| arrives(a).total_cmp(&arrives(b)).then(a.0.cmp(&b.0)));
+    if let Some((id, _)) = first {
+        arena[shape.drawn as usize] = *id as f32;
+    }
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ pub struct Widths {
     pub attention_lanes: u32,
     /// Invocations for one row of a norm, or of logits.
     pub row_lanes: u32,
-    /// Invocations that sort the best of one row of logits.
+    /// Invocations that sort the best of one row of logits, or draw one of them.
     pub sort_lanes: u32,
 }
 
@@ -210,6 +210,9 @@ pub struct Memory<'a> {
 /// How every kernel reads a matrix, whatever the type of its weights.
 const WEIGHTS: &str = include_str!("weights.wgsl");
 
+/// How kernels read logits.
+const LOGITS: &str = include_str!("logits.wgsl");
+
 /// How the WGSL of a kernel begins that uses subgroups.
 pub(super) const ENABLE_SUBGROUPS: &str = "enable subgroups;\n";
 
@@ -219,10 +222,9 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
     let lanes = match op {
         Op::Attention => widths.attention_lanes,
         Op::Norm | Op::TopPart => widths.row_lanes,
-        Op::TopRow => widths.sort_lanes,
+        Op::TopRow | Op::Draw => widths.sort_lanes,
         Op::LinearVector => widths.vector_lanes,
         Op::LinearTile | Op::Embed => widths.tile_lanes,
-        Op::Draw => 1,
     };
     let numbers = [
         ("NONE", NONE),
@@ -270,10 +272,11 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
             &[],
         ),
         Op::Norm => (&[include_str!("norm.wgsl")], &[]),
-        Op::TopPart => (&[include_str!("top.wgsl"), include_str!("top_part.wgsl")], &top::NAMES),
+        Op::TopPart => (&[include_str!("top.wgsl"), LOGITS, include_str!("top_part.wgsl")], &top::NAMES),
         Op::TopRow => (
             &[
                 include_str!("top.wgsl"),
+                LOGITS,
                 if widths.shares {
                     include_str!("entries_shared.wgsl")
                 } else {
@@ -283,7 +286,7 @@ pub fn source(op: Op, weight_type: WeightType, widths: &Widths) -> String {
             ],
             &top::NAMES,
         ),
-        Op::Draw => (&[include_str!("draw.wgsl")], &top::NAMES),
+        Op::Draw => (&[include_str!("draw.wgsl"), LOGITS], &top::NAMES),
     };
     let body = parts.join("\n");
     let constants: String = numbers

@@ -30,8 +30,9 @@ impl RunLayout {
     const INVERSE_TEMPERATURE: usize = 4;
     const TOP_K: usize = 5;
     const TOP_P: usize = 6;
-    const UNIFORM: usize = 7;
-    const IDS: usize = 8;
+    const SEED: usize = 7;
+    const STEP: usize = 8;
+    const IDS: usize = 9;
 
     // Kernels know where these two are by the capacity.
     fn segments(&self) -> usize {
@@ -73,7 +74,7 @@ impl RunLayout {
 }
 
 /// The names that the WGSL has for the places that are the same in every layout, and for the bits of what a run changes.
-pub(super) const NAMES: [(&str, u32); 14] = [
+pub(super) const NAMES: [(&str, u32); 15] = [
     ("RUN_PAST", RunLayout::PAST as u32),
     ("RUN_ROWS", RunLayout::ROWS as u32),
     ("RUN_PREDICTED", RunLayout::PREDICTED as u32),
@@ -81,7 +82,8 @@ pub(super) const NAMES: [(&str, u32); 14] = [
     ("RUN_INVERSE_TEMPERATURE", RunLayout::INVERSE_TEMPERATURE as u32),
     ("RUN_TOP_K", RunLayout::TOP_K as u32),
     ("RUN_TOP_P", RunLayout::TOP_P as u32),
-    ("RUN_UNIFORM", RunLayout::UNIFORM as u32),
+    ("RUN_SEED", RunLayout::SEED as u32),
+    ("RUN_STEP", RunLayout::STEP as u32),
     ("RUN_IDS", RunLayout::IDS as u32),
     ("WITHOUT_TOKEN", WITHOUT_TOKEN),
     ("WITHOUT_POSITION", WITHOUT_POSITION),
@@ -110,14 +112,14 @@ impl RunWords {
         words[layout.segments()..][..segments.len()].copy_from_slice(segments);
         words[layout.predict()..][..predict.len()].copy_from_slice(predict);
         let mut run = RunWords { layout, words };
-        run.sample(&Sampling::default(), 0.0);
+        run.sample(&Sampling::default(), 0);
         run
     }
 
-    /// Sets how the next token is drawn; `uniform`, in 0 to 1, is what `lesson::sampling` has for the seed and the step.
+    /// Sets how the next token is drawn, at `step` (counted from 0).
     ///
     /// Parameters outside their range are taken as `lesson::sampling` takes them.
-    pub fn sample(&mut self, sampling: &Sampling, uniform: f64) {
+    pub fn sample(&mut self, sampling: &Sampling, step: usize) {
         let temperature = if sampling.temperature.is_nan() { 1.0 } else { sampling.temperature };
         let top_p = if sampling.top_p.is_nan() { 1.0 } else { sampling.top_p.clamp(0.0, 1.0) };
         // Temperature 0 takes the first of the most probable pieces, which is what top-k 1 does at any temperature.
@@ -128,7 +130,8 @@ impl RunWords {
         self.words[RunLayout::INVERSE_TEMPERATURE] = inverse.to_bits();
         self.words[RunLayout::TOP_K] = u32::try_from(top_k).unwrap_or(u32::MAX);
         self.words[RunLayout::TOP_P] = top_p.to_bits();
-        self.words[RunLayout::UNIFORM] = (uniform as f32).to_bits();
+        self.words[RunLayout::SEED] = sampling.seed;
+        self.words[RunLayout::STEP] = step as u32;
     }
 
     /// Takes the one token that was drawn last instead of an id.
@@ -209,7 +212,7 @@ impl RunWords {
     }
 
     /// How many candidates are kept; 0 keeps all.
-    pub(super) fn top_k(&self) -> usize {
+    pub(in crate::gpu) fn top_k(&self) -> usize {
         self.words[RunLayout::TOP_K] as usize
     }
 
@@ -218,9 +221,12 @@ impl RunWords {
         f32::from_bits(self.words[RunLayout::TOP_P])
     }
 
-    /// The uniform number of the draw.
-    pub(super) fn uniform(&self) -> f32 {
-        f32::from_bits(self.words[RunLayout::UNIFORM])
+    pub(super) fn seed(&self) -> u32 {
+        self.words[RunLayout::SEED]
+    }
+
+    pub(super) fn step(&self) -> u32 {
+        self.words[RunLayout::STEP]
     }
 
     /// Whether a head of the block whose words begin at `words` is switched off.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Memory, NONE, RunWords, shape};
 
-/// How many of a row's logits are listed: those that `lesson::sampling` draws by their rank.
+/// How many of a row's logits are listed.
 pub const TOP: usize = 64;
 
 /// How many neighbours in a row leave their largest to the second step.
@@ -120,6 +120,13 @@ fn kept(logit: f32) -> f32 {
     if logit.is_finite() { logit } else { LOWEST }
 }
 
+/// Ids and logits by falling logit, equal ones by rising id.
+pub(super) fn ranked(logits: &[f32]) -> Vec<(u32, f32)> {
+    let mut entries: Vec<(u32, f32)> = (0..).zip(logits.iter().map(|logit| kept(*logit))).collect();
+    entries.sort_by(|(id_a, a), (id_b, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal).then(id_a.cmp(id_b)));
+    entries
+}
+
 fn largest_of(logits: &[f32]) -> f32 {
     logits.iter().fold(LOWEST, |most, logit| most.max(kept(*logit)))
 }
@@ -155,10 +162,7 @@ pub fn row_twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, run, .. } = memory;
     let (vocabulary, parts) = (shape.vocabulary as usize, shape.parts_in_row());
     for row in 0..run.predicted() {
-        let logits = &arena[shape.logits as usize + row * vocabulary..][..vocabulary];
-        let mut entries: Vec<(u32, f32)> = (0..).zip(logits.iter().map(|logit| kept(*logit))).collect();
-        entries
-            .sort_by(|(id_a, a), (id_b, b)| b.partial_cmp(a).unwrap_or(Ordering::Equal).then(id_a.cmp(id_b)));
+        let mut entries = ranked(&arena[shape.logits as usize + row * vocabulary..][..vocabulary]);
         entries.resize(TOP, (NONE, LOWEST));
         let largest = entries[0].1;
         let mut sums = [0.0; 3];
