@@ -1,5 +1,8 @@
 //! The loaded models: where each of them computes, and what becomes of it when the GPU fails.
 
+mod leaving;
+mod measuring;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
@@ -27,11 +30,6 @@ const FIRST_REQUEST: Duration = Duration::from_millis(50);
 
 /// How long they then wait for the page to draw the answer: both need the processor where the GPU is software.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
-
-/// How long after a failed run it is known whether the GPU was taken away; and how long after that it is asked for again, since
-/// what drives it, or the line to where the weights are, may need some time to be there again. In ms.
-const LOSS_IS_KNOWN: u64 = 200;
-const AGAIN: [u64; 5] = [0, 1_000, 4_000, 15_000, 60_000];
 
 /// Where a family's model computes.
 #[derive(Clone)]
@@ -292,50 +290,6 @@ impl Models {
         }
     }
 
-    /// What a model's weights lose by the type that they are kept in; none where it is the file's. It is loaded once more
-    /// for that, in full.
-    async fn measure(
-        &self,
-        model: &OnGpu,
-        progress: OnProgress<'_>,
-    ) -> Result<Option<RoundingEffect>, Problem> {
-        let _one_at_a_time = model.measuring.lock().await;
-        if model.session().is_rounded() && model.effect.get().is_none() {
-            let full = Load { weights: Some(model.session().stored()), ..model.load.clone() };
-            let full = self.load_on_gpu(&full, progress).await?;
-            model.effect.set(Some(model.session().effect(full.session()).await?));
-            // Another model may have been loaded meanwhile, and is what the page knows of.
-            if self.is_current(model) {
-                self.tell(model);
-            }
-        }
-        Ok(model.effect.get())
-    }
-
-    /// Measures the same while the page asks for nothing, if the files are here already and the GPU is no small one.
-    async fn measure_unasked(&self, model: Rc<OnGpu>) {
-        let session = model.session();
-        let (_, not_kept) = &model.model.kept;
-        if !session.is_rounded() || not_kept.is_some() {
-            return;
-        }
-        let in_full = size_of::<f32>() as u64 * session.card().parameters as u64;
-        if !self.gpu.device().await.is_ok_and(|gpu| gpu.is_roomy_for(in_full)) {
-            return;
-        }
-        // Another that takes its place frees its memory at once.
-        let waiting = Rc::downgrade(&model);
-        drop(model);
-        let work = async || {
-            if let Some(model) = waiting.upgrade().filter(|model| self.is_current(model)) {
-                // Where it fails, whoever asks for it learns why.
-                let _ = self.measure(&model, &|_| {}).await;
-            }
-        };
-        // Where it was ended before its time, it begins anew.
-        while self.quiet.spend(work()).await.is_none() {}
-    }
-
     /// Checks a model's numbers. A checkpoint that brings no reference values is believed on a GPU that computed those of
     /// ours.
     async fn prove(&self, model: &OnGpu) -> Result<(), Problem> {
@@ -400,59 +354,5 @@ impl Models {
             not_kept,
         };
         post::news(News::Status { status: Box::new(status) });
-    }
-
-    /// Lets the CPU compute a model from now on, unless another has taken its place already. If the GPU was taken away, it
-    /// is asked for again.
-    async fn leave_gpu(self: Rc<Self>, model: &Rc<OnGpu>, why: Problem) -> Result<(), Problem> {
-        let _one_at_a_time = self.moving.lock().await;
-        // Several runs may wait on a GPU when it fails.
-        if !self.is_current(model) {
-            return Ok(());
-        }
-        let moved = self.load_on_cpu(&model.load, Some(why.clone())).await;
-        // Also if the CPU cannot take it.
-        if !model.regaining.replace(true) {
-            let (worker, model) = (Rc::clone(&self), Rc::clone(model));
-            spawn_local(async move {
-                worker.regain(&model, why).await;
-                model.regaining.set(false);
-            });
-        }
-        // Where another was asked for meanwhile, that one answers.
-        if self.is_current(model) { moved.map(|_| ()) } else { Ok(()) }
-    }
-
-    /// Brings a model back to a GPU that was taken away and is there again.
-    async fn regain(&self, gone: &OnGpu, why: Problem) {
-        // The browser tells of the loss in its own time.
-        sleep(Duration::from_millis(LOSS_IS_KNOWN)).await;
-        let (load, family) = (&gone.load, gone.session().card().family);
-        let Some((loss, may_return)) = self.gpu.loss(&gone.device).await else { return };
-        if !may_return {
-            if loss.code != why.code && !self.order.is_late(family, load) {
-                // A run may have failed before the browser said why.
-                let _ = self.load_on_cpu(load, Some(loss)).await;
-            }
-            return;
-        }
-        for wait in AGAIN {
-            sleep(Duration::from_millis(wait)).await;
-            // Another may have been asked for meanwhile.
-            if self.order.is_late(family, load) {
-                return;
-            }
-            let model = match self.load_on_gpu(load, &progress(load)).await {
-                Ok(model) => Rc::new(model),
-                Err(problem) if problem.code == "cancelled" => return,
-                Err(_) => continue,
-            };
-            if self.prove(&model).await.is_ok()
-                && self.place(family, load, Place::Gpu(Rc::clone(&model))).is_ok()
-            {
-                self.tell(&model);
-            }
-            return;
-        }
     }
 }
