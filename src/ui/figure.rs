@@ -16,6 +16,10 @@ const COLUMN: (f64, f64) = (56.0, 116.0);
 /// The narrowest column where the figure would not fit otherwise, in px: as narrow as a finger can hit.
 const TIGHT: f64 = 44.0;
 
+/// A character of what is written in a figure, and how far from a line it stands, in px.
+const CHARACTER: f64 = 6.4;
+const BESIDE: f64 = 12.0;
+
 /// A few neighbouring dimensions of a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bin {
@@ -180,6 +184,32 @@ pub fn column_widths(lengths: &[usize], available: f64) -> Vec<f64> {
     widths.into_iter().map(column).collect()
 }
 
+/// What is written at the foot of a vertical line.
+#[derive(Debug, PartialEq)]
+pub struct Foot<'a> {
+    /// Where each of its lines is anchored, in px.
+    pub at: f64,
+    /// Which part of a line that is, as SVG's `text-anchor` has it.
+    pub anchor: &'static str,
+    /// One line beside the vertical one, or two under it.
+    pub lines: Vec<&'a str>,
+}
+
+/// Writes `text` at the foot of a vertical line at `x`: beside it, on the right unless there is more room on the left, where
+/// it fits into what is `seen`, in px; else under it, as two lines, the first of which ends at a comma if there is one.
+pub fn foot<'a>(text: &'a str, x: f64, seen: &Range<f64>) -> Foot<'a> {
+    let width = |line: &str| CHARACTER * line.chars().count() as f64;
+    let left = x - seen.start > seen.end - x;
+    let (at, anchor) = if left { (x - BESIDE, "end") } else { (x + BESIDE, "start") };
+    let room = if left { at - seen.start } else { seen.end - at };
+    let middle = || text.match_indices(' ').map(|(at, _)| at).min_by_key(|at| at.abs_diff(text.len() / 2));
+    let end = text.find(", ").map(|comma| comma + 1).or_else(middle).filter(|_| width(text) > room);
+    let Some(end) = end else { return Foot { at, anchor, lines: vec![text] } };
+    let lines = vec![&text[..end], &text[end + 1..]];
+    let half = lines.iter().map(|line| width(line)).fold(0.0, f64::max) / 2.0;
+    Foot { at: x.min(seen.end - half).max(seen.start + half), anchor: "middle", lines }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,5 +352,22 @@ mod tests {
         assert_eq!(column_widths(&[1, 10, 1], 240.0).iter().sum::<f64>(), 240.0);
         assert_eq!(column_widths(&[1, 10, 1], 190.0).iter().sum::<f64>(), 190.0);
         assert!(column_widths(&[1, 10, 1], 180.0).iter().sum::<f64>() > 200.0);
+    }
+
+    #[test]
+    fn a_line_s_foot_is_written_where_it_can_be_read() {
+        let text = "only this vector is read out, against 8,192 pieces";
+        let beside = |at, anchor| Foot { at, anchor, lines: vec![text] };
+        assert_eq!(foot(text, 300.0, &(0.0..1000.0)), beside(312.0, "start"));
+        assert_eq!(foot(text, 700.0, &(0.0..1000.0)), beside(688.0, "end"));
+        // On a phone there is room for it on neither side; and under the line it stays within what is seen.
+        let lines = ["only this vector is read out,", "against 8,192 pieces"];
+        for (x, at) in [(740.0, 740.0), (620.0, 692.8), (860.0, 807.2)] {
+            let found = foot(text, x, &(600.0..900.0));
+            assert_eq!((found.anchor, &*found.lines), ("middle", &lines[..]));
+            assert!((found.at - at).abs() < 1e-9, "at {} under {x}", found.at);
+        }
+        assert_eq!(foot("two words", 5.0, &(0.0..10.0)).lines, ["two", "words"]);
+        assert_eq!(foot("unbreakable", 5.0, &(0.0..10.0)).lines, ["unbreakable"]);
     }
 }

@@ -16,7 +16,7 @@ use crate::ui::state::is_mask;
 use crate::ui::words::{t, tr};
 
 /// Width of the column of row names, in px.
-const NAMES: f64 = 86.0;
+const NAMES: f64 = 92.0;
 
 /// The rows of barcodes: what they show, its name in messages, the sign before it.
 const ROWS: [(Hook, &str, &str, &str); 4] = [
@@ -45,12 +45,13 @@ pub(super) fn TokenFigure(
     let region = NodeRef::<html::Div>::new();
     let available = width_of(move || Some(region.get()?.into()));
     let count = Memo::new(move |_| run.with(|run| run.as_ref().map_or(0, |run| run.tokens.len())));
+    let seen = Memo::new(move |_| available.get() - NAMES);
     let widths = Memo::new(move |_| {
         let lengths: Vec<usize> = run.with(|run| {
             let tokens = run.as_ref().map(|run| run.tokens.as_slice()).unwrap_or_default();
             tokens.iter().map(|token| token.piece.chars().count()).collect()
         });
-        figure::column_widths(&lengths, available.get() - NAMES)
+        figure::column_widths(&lengths, seen.get())
     });
     let width = move || NAMES + widths.with(|widths| widths.iter().sum::<f64>());
     let rows = Memo::new(move |_| {
@@ -67,7 +68,7 @@ pub(super) fn TokenFigure(
             let half = widths.get(blank).map_or(0.0, |width| width / 2.0);
             widths.iter().take(blank).sum::<f64>() + half
         });
-        Some(middle - (available.get() - NAMES) / 2.0)
+        Some(middle - seen.get() / 2.0)
     });
 
     let hovered = RwSignal::new(None::<usize>);
@@ -158,7 +159,7 @@ pub(super) fn TokenFigure(
                     {ROWS.into_iter().enumerate().map(name).collect_view()}
                     <tr>
                         <th scope="row" class="layers"><LayerNames room/></th>
-                        <td class="flow" colspan=move || count.get().max(1)><Flow widths room/></td>
+                        <td class="flow" colspan=move || count.get().max(1)><Flow widths seen room/></td>
                     </tr>
                 </tbody>
             </table>

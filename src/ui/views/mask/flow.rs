@@ -16,9 +16,10 @@ const LAYER: f64 = 31.0;
 pub(super) const ON_PAGE: f64 = 240.0;
 pub(super) const IN_SLIDE: f64 = 124.0;
 
-/// Above the first layer, and under the last: there the read-out is named.
+/// Above the first layer, and under the last: there the read-out is named, in lines of this height.
 const TOP: f64 = 6.0;
 const UNDER: f64 = 26.0;
+const LINE: f64 = 17.0;
 
 /// Weights below this are not drawn.
 const FAINT: f32 = 0.002;
@@ -51,6 +52,8 @@ pub(super) fn LayerNames(
 pub(super) fn Flow(
     /// The widths of the tokens' columns, in px.
     widths: Memo<Vec<f64>>,
+    /// The px of them that are seen at once: the blank's is in the middle.
+    seen: Memo<f64>,
     /// The px for all layers together.
     room: f64,
 ) -> impl IntoView {
@@ -62,16 +65,15 @@ pub(super) fn Flow(
         lesson.run.with(|run| {
             let run = run.as_deref()?;
             let blank = blank.get().filter(|at| *at < run.tokens.len());
-            Some(widths.with(|widths| picture(run, blank, widths, room)))
+            Some(widths.with(|widths| picture(run, blank, widths, seen.get(), room)))
         })
     }
 }
 
-fn picture(run: &Run, blank: Option<usize>, widths: &[f64], room: f64) -> impl IntoView + use<> {
+fn picture(run: &Run, blank: Option<usize>, widths: &[f64], seen: f64, room: f64) -> impl IntoView + use<> {
     let layers = run.model.layers;
     let step = layer_height(layers, room);
     let bottom = TOP + layers as f64 * step;
-    let height = bottom + UNDER;
     let mut edge = 0.0;
     let centres: Vec<f64> = widths
         .iter()
@@ -125,18 +127,28 @@ fn picture(run: &Run, blank: Option<usize>, widths: &[f64], room: f64) -> impl I
             };
         attention.iter().enumerate().map(layer_lines).collect_view()
     });
+    let mut height = bottom + UNDER;
     let read_out = blank.and_then(|blank| centres.get(blank).copied()).map(|x| {
         let nodes = (0..=layers).map(|layer| {
             view! { <circle class="node" cx=x cy=TOP + layer as f64 * step r="4"></circle> }
         });
-        let left = x > edge / 2.0;
-        let (at, anchor) = if left { (x - 12.0, "end") } else { (x + 12.0, "start") };
         let vocabulary = format::thousands(run.model.vocabulary);
         let said = tr("mask-read-out", &[("vocabulary", vocabulary.into())]);
+        let from = (x - seen / 2.0).min(edge - seen).max(0.0);
+        let foot = figure::foot(&said, x, &(from..from + seen));
+        let under = foot.lines.len() > 1;
+        let first = if under { bottom + UNDER } else { bottom + UNDER - 7.0 };
+        let end = if under { first - LINE + 3.0 } else { height };
+        let lines = foot.lines.iter().enumerate().map(|(index, line)| {
+            let y = first + index as f64 * LINE;
+            height = height.max(y + 7.0);
+            view! { <text x=foot.at y=y text-anchor=foot.anchor>{(*line).to_owned()}</text> }
+        });
+        let lines = lines.collect_view();
         view! {
-            <line class="read" x1=x x2=x y1="0" y2=height></line>
+            <line class="read" x1=x x2=x y1="0" y2=end></line>
             {nodes.collect_view()}
-            <text x=at y=height - 7.0 text-anchor=anchor>{said}</text>
+            {lines}
         }
     });
     let summary = summary(run, blank, &attention);
