@@ -108,7 +108,7 @@ fn main() {
                 while ids.len() < 16 + TOKENS {
                     let drawn = model.decode(&ids, &greedy, 0..DECODED);
                     let drawn = pollster::block_on(drawn).expect("it runs");
-                    assert!(!drawn.is_empty(), "the best scores decide");
+                    assert!(!drawn.is_empty(), "the model has room");
                     ids.extend(drawn.iter().map(|drawn| drawn.id));
                 }
                 start.elapsed().as_secs_f64() * 1e3 / TOKENS as f64

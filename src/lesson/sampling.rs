@@ -95,8 +95,7 @@ pub fn distribution(logits: &[f32], sampling: &Sampling) -> Vec<Considered> {
 /// The draw is a race: a candidate takes a random time that is exponentially distributed with mean 1 / `after`, and the first to
 /// arrive is drawn, each with the probability `after` (Efraimidis and Spirakis 2006, "Weighted random sampling with a
 /// reservoir"; in logarithms it is the Gumbel-max trick). A candidate's luck depends on the seed, the step and its id alone, so
-/// that going back and forth repeats itself; and since there is no sum of which last digits could decide, every engine draws
-/// the same.
+/// that going back and forth repeats itself; and engines draw the same unless two times are within rounding.
 pub fn draw(distribution: &[Considered], sampling: &Sampling, step: usize) -> Option<u32> {
     let possible = distribution.iter().filter(|candidate| candidate.after > 0.0);
     let arrivals = possible.map(|candidate| {

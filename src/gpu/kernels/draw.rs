@@ -1,6 +1,6 @@
 //! The next token, drawn from a row of logits: `draw.wgsl`.
 
-use super::top::{LIST, ranked};
+use super::top::ranked;
 use super::{Memory, RunWords, shape};
 
 shape! {
@@ -12,7 +12,7 @@ shape! {
         logits: u32,
         /// The largest logit of each of its groups.
         maxima: u32,
-        /// The list of that row, `[LIST]`.
+        /// The list of that row, which begins with its largest logit.
         best: u32,
         /// The id that is drawn, as a number.
         drawn: u32,
@@ -42,7 +42,7 @@ fn luck(run: &RunWords, id: u32) -> f32 {
 pub fn twin(shape: &Shape, memory: &mut Memory<'_>) {
     let Memory { arena, run, .. } = memory;
     let vocabulary = shape.vocabulary as usize;
-    let largest = arena[shape.best as usize..][..LIST][0];
+    let largest = arena[shape.best as usize];
     let weight = |logit: f32| ((logit - largest).max(f32::MIN) * run.inverse_temperature()).max(-80.0).exp();
     let mut candidates = ranked(&arena[shape.logits as usize..][..vocabulary]);
     if run.top_k() > 0 {

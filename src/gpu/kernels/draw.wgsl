@@ -6,9 +6,9 @@
 //
 // The draw is a race. A candidate takes a time that is exponentially distributed with mean 1 / weight, and the first to
 // arrive is drawn: each with the probability weight / sum of all weights (Efraimidis and Spirakis 2006, "Weighted random
-// sampling with a reservoir"; in logarithms it is the Gumbel-max trick). So nobody has to be put in order, no sum has
-// borders that rounding could move, and the filters need to be known for the winner only: if it is not among those that
-// they leave, the race is run again among those before it, since what they leave is the beginning of an order.
+// sampling with a reservoir"; in logarithms it is the Gumbel-max trick). So the draw puts nobody in order and sums nothing
+// up, and the filters need to be known for the winner only: if it is not among those that they leave, the race is run again
+// among those before it, since what they leave is the beginning of an order.
 
 struct Shape {
     vocabulary: u32,

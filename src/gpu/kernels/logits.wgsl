@@ -1,4 +1,3 @@
-
 // What the kernels share that read logits. Their shapes tell how long a row is, `vocabulary`, and where the first one begins,
 // `logits`.
 

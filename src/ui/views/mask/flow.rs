@@ -136,15 +136,16 @@ fn picture(run: &Run, blank: Option<usize>, widths: &[f64], seen: f64, room: f64
         let said = tr("mask-read-out", &[("vocabulary", vocabulary.into())]);
         let from = (x - seen / 2.0).min(edge - seen).max(0.0);
         let foot = figure::foot(&said, x, &(from..from + seen));
-        let under = foot.lines.len() > 1;
-        let first = if under { bottom + UNDER } else { bottom + UNDER - 7.0 };
-        let end = if under { first - LINE + 3.0 } else { height };
+        let (first, end) = match foot.lines.len() {
+            1 => (height - 7.0, height),
+            _ => (height, height - LINE + 3.0),
+        };
         let lines = foot.lines.iter().enumerate().map(|(index, line)| {
             let y = first + index as f64 * LINE;
-            height = height.max(y + 7.0);
             view! { <text x=foot.at y=y text-anchor=foot.anchor>{(*line).to_owned()}</text> }
         });
         let lines = lines.collect_view();
+        height = first + (foot.lines.len() - 1) as f64 * LINE + 7.0;
         view! {
             <line class="read" x1=x x2=x y1="0" y2=end></line>
             {nodes.collect_view()}
